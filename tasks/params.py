@@ -1,0 +1,225 @@
+"""params.yaml, parsed once into frozen models; every mistake in it is one line."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from tasks import paths
+from tasks.sandbox import Isolation
+from tasks.zoo import NAMES as ZOO_NAMES
+from tasks.zoo import ZooSettings
+from wudi import Recipe
+from wudi.errors import WudiError
+from wudi.settings import SettingError, nearest
+
+
+class ParamsError(WudiError):
+    """params.yaml cannot be used; one line for each mistake."""
+
+
+class Strict(BaseModel):
+    """Unknown keys are mistakes, and nothing changes after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def fail(message: str) -> PydanticCustomError:
+    """A mistake in the project's own words."""
+    return PydanticCustomError("params", "{message}", {"message": message})
+
+
+def valid_name(name: str) -> str:
+    """Names become folders, DVC stages and parts of dotted parameter paths."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise fail("takes letters, digits, _ and -, and starts with a letter or a digit")
+    return name
+
+
+def valid_source(source: str) -> str:
+    """A zoo name, a folder or a Hub id."""
+    if source.startswith("zoo:"):
+        if source.removeprefix("zoo:") not in ZOO_NAMES:
+            raise fail(f"takes {', '.join(f'zoo:{name}' for name in ZOO_NAMES)}")
+    elif not source.startswith((".", "/", "~")) and not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        raise fail("takes zoo:NAME, a Hub id (OWNER/NAME) or a folder (starting with ./, / or ~)")
+    return source
+
+
+Name = Annotated[str, AfterValidator(valid_name)]
+Source = Annotated[str, AfterValidator(valid_source)]
+
+
+def valid_recipe(values: object) -> Recipe:
+    """A recipe, checked by the method itself."""
+    if not isinstance(values, dict):
+        raise fail("takes {method: NAME, SETTING: VALUE, ...}")
+    try:
+        return Recipe.parse(values)
+    except SettingError as error:
+        raise PydanticCustomError(
+            "setting", "{problem}", {"key": error.key, "problem": error.problem, "recipe": True}
+        ) from error
+
+
+class Model(Strict):
+    """Where a checkpoint comes from."""
+
+    source: Source
+    revision: str | None = None
+    """Branch, tag or commit on the Hub; null: the main branch."""
+
+
+class Expert(Model):
+    """A fine-tuned model of the base."""
+
+    benchmarks: tuple[str, ...] = ()
+    """The benchmarks that it is the expert in: its scores there are 100 % of the normalised scores."""
+
+
+class Merge(Strict):
+    """How merges are computed."""
+
+    device: str = "auto"
+    """auto (the GPU where there is one), cpu, cuda, cuda:1, ..."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Data type of the merged checkpoint; auto: the base's. Arithmetic is float32 always."""
+
+
+class Benchmark(Strict):
+    """A named row of the evaluation and the lm-eval task behind it."""
+
+    task: str
+    num_fewshot: int | None = Field(None, ge=0)
+    """Few-shot examples; null: what the task defines."""
+    limit: int | None = Field(None, ge=1)
+    """Only the first questions of each lm-eval task; null: all."""
+    metric: str | None = None
+    """The metric that counts; null: the task's first."""
+    filter: str | None = None
+    """The answer extraction that counts; null: the task's first."""
+    chat_template: bool = False
+    """Wrap prompts in the model's chat template."""
+
+
+class Evaluation(Strict):
+    """What is measured, and how."""
+
+    backend: Literal["hf"] = "hf"
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    batch_size: int = Field(16, ge=1)
+    sandbox: Isolation = "bubblewrap"
+    """What isolates model-written programs; none runs them unprotected."""
+    benchmarks: dict[Name, Benchmark] = Field(min_length=1)
+
+
+class Params(Strict):
+    """The whole file."""
+
+    base: Model
+    experts: dict[Name, Expert] = Field(min_length=1)
+    recipes: dict[Name, Annotated[Recipe, PlainValidator(valid_recipe)]] = Field(min_length=1)
+    merge: Merge
+    evaluation: Evaluation
+    zoo: ZooSettings
+
+    @model_validator(mode="after")
+    def names_are_unique(self) -> Self:
+        """A score file is named after its model, so no two models share a name."""
+        for name in self.recipes:
+            if name in self.experts or name == "base":
+                raise fail(f"recipes.{name}: the name is taken by {'the base' if name == 'base' else 'an expert'}")
+        if "base" in self.experts:
+            raise fail("experts.base: the name is taken by the base")
+        return self
+
+    @model_validator(mode="after")
+    def each_benchmark_has_its_expert(self) -> Self:
+        """Scores are normalised by the declared expert's, so each benchmark has exactly one."""
+        known = list(self.evaluation.benchmarks)
+        for name, expert in self.experts.items():
+            for benchmark in expert.benchmarks:
+                if benchmark not in known:
+                    raise fail(f"experts.{name}.benchmarks: got {benchmark!r}; {nearest(benchmark, known)}")
+        for benchmark in known:
+            experts = [name for name, expert in self.experts.items() if benchmark in expert.benchmarks]
+            if len(experts) != 1:
+                raise fail(
+                    f"evaluation.benchmarks.{benchmark}: got {len(experts)} experts that name it"
+                    f"{' (' + ', '.join(experts) + ')' if experts else ''}; "
+                    f"takes exactly one: list {benchmark} under that expert's benchmarks"
+                )
+        return self
+
+    def expert_in(self, benchmark: str) -> str:
+        """The name of the declared expert of a benchmark."""
+        return next(name for name, expert in self.experts.items() if benchmark in expert.benchmarks)
+
+    def models(self) -> dict[str, Literal["base", "expert", "recipe"]]:
+        """Every model that is evaluated, with its kind, in the order of the leaderboard."""
+        return {
+            "base": "base",
+            **dict.fromkeys(self.experts, "expert"),
+            **dict.fromkeys(self.recipes, "recipe"),
+        }
+
+
+def load_params(path: Path = paths.PARAMS) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        ParamsError: The file is missing, is no YAML, or has mistakes: all of them, one a line.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: not found; run this in the project's root folder") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ParamsError(f"{path}: takes the sections {', '.join(Params.model_fields)}")
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        lines = [one_line(mistake) for mistake in error.errors()]
+        raise ParamsError("\n".join(f"{path}: {line}" for line in lines)) from None
+
+
+def one_line(mistake: Any) -> str:
+    """One mistake: its path in the file, what was found, what is allowed, the nearest valid name."""
+    location = ".".join(str(part) for part in mistake["loc"] if part != "[key]")
+    context = mistake.get("ctx", {})
+    if context.get("recipe"):
+        return ".".join(part for part in (location, context["key"]) if part) + f": {mistake['msg']}"
+    if not location:
+        return str(mistake["msg"])
+    if mistake["type"] == "extra_forbidden":
+        return f"{location}: no such key; {nearest(str(mistake['loc'][-1]), keys_at(mistake['loc'][:-1]))}"
+    if mistake["type"] == "missing":
+        return f"{location}: missing; it must be given"
+    return f"{location}: got {mistake['input']!r}; {allowed(mistake['msg'])}"
+
+
+def allowed(message: str) -> str:
+    """pydantic's sentence about what is allowed, in this project's form."""
+    return re.sub(r"^Input should be", "takes", message)
+
+
+def keys_at(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the section at a path may have."""
+    sections: dict[str, type[BaseModel]] = {
+        "": Params,
+        "base": Model,
+        "experts": Expert,
+        "merge": Merge,
+        "evaluation": Evaluation,
+        "evaluation.benchmarks": Benchmark,
+        "zoo": ZooSettings,
+    }
+    path = ".".join(str(part) for part in location)
+    parent = ".".join(str(part) for part in location[:-1])
+    return list((sections.get(path) or sections.get(parent) or Params).model_fields)

@@ -1,0 +1,68 @@
+"""What a method is: a function from one layer's task vectors to its merged task vector."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from wudi.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One tensor of the model, as a method sees it.
+
+    `deltas[i]` is the task vector of `experts[i]`: float32 (or float64), all of one shape, on one device. For a
+    linear weight the shape is (out, in).
+    """
+
+    deltas: Sequence[Tensor]
+    name: str = "layer"
+    experts: Sequence[str] = ()
+
+    def expert(self, index: int) -> str:
+        """The name of an expert; its number where none was given."""
+        return self.experts[index] if self.experts else str(index)
+
+    def generator(self, seed: int, index: int) -> torch.Generator:
+        """A generator of this seed, expert and tensor alone, so that draws depend on no order and no worker."""
+        key = f"{seed}/{self.expert(index)}/{self.name}".encode()
+        return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(key).digest()[:7], "big"))
+
+
+@dataclass(frozen=True)
+class Update:
+    """A merged task vector, before `scale`, and what the method measured on the way."""
+
+    delta: Tensor
+    measured: dict[str, float] = field(default_factory=dict)
+
+
+Survey = Sequence[float]
+"""What a look at the whole model gave: one magnitude threshold an expert, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """An entry of the registry.
+
+    `reach`: `linear` methods merge the linear weights inside blocks and leave the others to `rest`; `all` methods
+    merge every tensor. `survey`, where a method has one, names for given settings the fraction of entries whose
+    magnitude threshold over the whole model it needs (None: no survey), and `surveyed` what it thresholds.
+    """
+
+    name: str
+    source: str
+    settings: type[Settings]
+    merge: Callable[[Layer, Any, Survey | None], Update]
+    reach: Literal["linear", "all"]
+    survey: Callable[[Any], float | None] = lambda settings: None
+    surveyed: Callable[[Layer, Any], Sequence[Tensor]] = lambda layer, settings: layer.deltas
+
+    @property
+    def summary(self) -> str:
+        """The first line of what the method's function says of itself."""
+        return (self.merge.__doc__ or "").strip().splitlines()[0]

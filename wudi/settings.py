@@ -1,0 +1,123 @@
+"""Settings of a method: declared once as a frozen dataclass, checked when one is made."""
+
+import difflib
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+from wudi.errors import WudiError
+
+Rest = Literal["average", "base", "sum"]
+"""What tensors outside a method's reach get: the mean of the experts' task vectors, nothing, or their sum."""
+
+
+class SettingError(WudiError):
+    """One setting that is unknown, of the wrong type or out of range; `key` names it (empty: the recipe itself)."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}" if key else problem)
+        self.key = key
+        self.problem = problem
+
+
+def setting(
+    default: Any,
+    doc: str,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+) -> Any:
+    """Declare a field of a `Settings` class with its default, one line of documentation and its bounds."""
+    return field(default=default, metadata={"doc": doc, "at_least": at_least, "above": above, "at_most": at_most})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every method takes; a method's own class adds to it or gives another default."""
+
+    scale: float = setting(1.0, "factor on the merged task vector")
+    rest: Rest = setting("average", "what embeddings, the head, norms and biases get of the task vectors")
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for declared in fields(self):
+            value = checked(declared, hints[declared.name], getattr(self, declared.name))
+            object.__setattr__(self, declared.name, value)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Make settings from a mapping as YAML or the command line gives it.
+
+        Raises:
+            SettingError: A key is not a setting of this class (the nearest one is named), or a value does not fit.
+        """
+        known = [declared.name for declared in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise SettingError(str(key), f"no such setting; {nearest(str(key), known)}")
+        return cls(**values)
+
+
+def checked(declared: Field[Any], hint: Any, value: Any) -> Any:
+    """Return `value` as the declared type, or raise a `SettingError` that says what is allowed."""
+    for choice in options(hint):
+        converted = converted_to(choice, value)
+        if converted is not None and within(declared, converted):
+            return converted
+    raise SettingError(declared.name, f"got {value!r}; takes {allowed(declared, hint)}")
+
+
+def options(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type itself."""
+    is_union = isinstance(hint, types.UnionType) or get_origin(hint) is not None and get_origin(hint) is not Literal
+    return get_args(hint) if is_union else (hint,)
+
+
+def converted_to(choice: Any, value: Any) -> Any:
+    """`value` as `choice` (a `Literal`, bool, int or float), or None when it is not one; text is read as a number."""
+    if get_origin(choice) is Literal:
+        return value if value in get_args(choice) else None
+    if choice is bool or isinstance(value, bool):
+        as_text = str(value).lower()
+        return as_text == "true" if choice is bool and as_text in ("true", "false") else None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    if not math.isfinite(number) or (choice is int and not number.is_integer()):
+        return None
+    return choice(number)
+
+
+def within(declared: Field[Any], value: Any) -> bool:
+    """Whether a number lies within its declared bounds; what is not a number has none."""
+    if isinstance(value, (str, bool)):
+        return True
+    low, above, high = (declared.metadata.get(bound) for bound in ("at_least", "above", "at_most"))
+    return (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
+
+
+def allowed(declared: Field[Any], hint: Any) -> str:
+    """What a setting takes, in words: `a number above 0 and at most 1`, `average, base or sum`."""
+    bounds = [
+        f"{word} {declared.metadata[bound]:g}"
+        for bound, word in (("at_least", "at least"), ("above", "above"), ("at_most", "at most"))
+        if declared.metadata.get(bound) is not None
+    ]
+    words = {int: "a whole number", float: "a number", bool: "true or false"}
+    parts = []
+    for choice in options(hint):
+        if get_origin(choice) is Literal:
+            parts.extend(str(member) for member in get_args(choice))
+        else:
+            parts.append(" ".join([words[choice], " and ".join(bounds)]).strip())
+    return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A hint that names the nearest of the `known` names, or all of them when none is near."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
