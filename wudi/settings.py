@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 from wudi.errors import WudiError
 
 Rest = Literal["average", "base", "sum"]
-"""What tensors outside a method's reach get: the mean of the experts' task vectors, nothing, or their sum."""
+"""What embeddings, the head, norms and biases get: the mean of the experts' task vectors, nothing, or their sum."""
 
 
 class SettingError(WudiError):
@@ -36,16 +36,21 @@ def setting(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every method takes; a method's own class adds to it or gives another default."""
+    """What every method takes: those for linear weights use it as it is, the others `EverywhereSettings`."""
 
-    scale: float = setting(1.0, "factor on the merged task vector")
-    rest: Rest = setting("average", "what embeddings, the head, norms and biases get of the task vectors")
+    scale: float = setting(1.0, "factor on the method's merged task vector")
+    rest: Rest | Literal["method"] = setting("average", "what embeddings, head, norms and biases get")
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
+        hints = self.hints()
         for declared in fields(self):
             value = checked(declared, hints[declared.name], getattr(self, declared.name))
             object.__setattr__(self, declared.name, value)
+
+    @classmethod
+    def hints(cls) -> dict[str, Any]:
+        """The type of each setting; `rest: method` is for methods that work on any tensor."""
+        return {**get_type_hints(cls), "rest": Rest}
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
@@ -59,6 +64,18 @@ class Settings:
             if key not in known:
                 raise SettingError(str(key), f"no such setting; {nearest(str(key), known)}")
         return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EverywhereSettings(Settings):
+    """What a method takes that works on any tensor, and by default on all of them."""
+
+    rest: Rest | Literal["method"] = setting("method", "what embeddings, head, norms and biases get")
+
+    @classmethod
+    def hints(cls) -> dict[str, Any]:
+        """The type of each setting, as it is written."""
+        return get_type_hints(cls)
 
 
 def checked(declared: Field[Any], hint: Any, value: Any) -> Any:

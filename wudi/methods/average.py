@@ -3,10 +3,10 @@
 import torch
 
 from wudi.methods.method import Layer, Method, Survey, Update
-from wudi.settings import Settings
+from wudi.settings import EverywhereSettings
 
 
-def average(layer: Layer, settings: Settings, survey: Survey | None = None) -> Update:
+def average(layer: Layer, settings: EverywhereSettings, survey: Survey | None = None) -> Update:
     """Mean of the task vectors: τ = (1/T) Σᵢ τᵢ."""
     return Update(torch.stack(tuple(layer.deltas)).mean(dim=0))
 
@@ -14,7 +14,6 @@ def average(layer: Layer, settings: Settings, survey: Survey | None = None) -> U
 METHOD = Method(
     name="average",
     source="Wortsman et al., Model soups, ICML 2022, arXiv 2203.05482",
-    settings=Settings,
+    settings=EverywhereSettings,
     merge=average,
-    reach="all",
 )

@@ -44,7 +44,6 @@ METHOD = Method(
     source="Yu et al., Language models are super Mario, ICML 2024, arXiv 2311.03099",
     settings=DareTiesSettings,
     merge=dare_ties,
-    reach="all",
     survey=lambda settings: settings.density if settings.trim == "model" else None,
     surveyed=drop_and_rescale,
 )

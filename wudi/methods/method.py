@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,16 +49,15 @@ Survey = Sequence[float]
 class Method:
     """An entry of the registry.
 
-    `reach`: `linear` methods merge the linear weights inside blocks and leave the others to `rest`; `all` methods
-    merge every tensor. `survey`, where a method has one, names for given settings the fraction of entries whose
-    magnitude threshold over the whole model it needs (None: no survey), and `surveyed` what it thresholds.
+    `merge` is applied to the linear weights inside blocks, and to every tensor where `settings.rest` is `method`.
+    `survey` names for given settings the fraction of entries whose magnitude threshold over the whole model the
+    method needs (None: it needs none), and `surveyed` what is thresholded.
     """
 
     name: str
     source: str
     settings: type[Settings]
     merge: Callable[[Layer, Any, Survey | None], Update]
-    reach: Literal["linear", "all"]
     survey: Callable[[Any], float | None] = lambda settings: None
     surveyed: Callable[[Layer, Any], Sequence[Tensor]] = lambda layer, settings: layer.deltas
 

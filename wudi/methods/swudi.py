@@ -47,5 +47,4 @@ METHOD = Method(
     source="arXiv 2606.07289",
     settings=SwudiSettings,
     merge=swudi,
-    reach="linear",
 )

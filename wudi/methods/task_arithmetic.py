@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 
 from wudi.methods.method import Layer, Method, Survey, Update
-from wudi.settings import Settings, setting
+from wudi.settings import EverywhereSettings, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskArithmeticSettings(Settings):
+class TaskArithmeticSettings(EverywhereSettings):
     """The scale is the method's one parameter; 0.3 is what FusionBench takes."""
 
     scale: float = setting(0.3, "factor on the sum of the task vectors")
@@ -25,5 +25,4 @@ METHOD = Method(
     source="Ilharco et al., Editing models with task arithmetic, ICLR 2023, arXiv 2212.04089",
     settings=TaskArithmeticSettings,
     merge=task_arithmetic,
-    reach="all",
 )

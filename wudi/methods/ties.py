@@ -9,11 +9,11 @@ from torch import Tensor
 
 from wudi.methods.magnitude import magnitude_threshold
 from wudi.methods.method import Layer, Method, Survey, Update
-from wudi.settings import Settings, setting
+from wudi.settings import EverywhereSettings, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class TiesSettings(Settings):
+class TiesSettings(EverywhereSettings):
     """The authors keep the top 20 % of the whole flattened model and take the disjoint mean."""
 
     density: float = setting(0.2, "fraction of entries that trimming keeps", above=0, at_most=1)
@@ -57,6 +57,5 @@ METHOD = Method(
     source="Yadav et al., TIES-Merging, NeurIPS 2023, arXiv 2306.01708",
     settings=TiesSettings,
     merge=ties,
-    reach="all",
     survey=lambda settings: settings.density if settings.trim == "model" else None,
 )

@@ -54,5 +54,4 @@ METHOD = Method(
     source="Cheng et al., Whoever started the interference should end it, ICML 2025, arXiv 2503.08099",
     settings=WudiSettings,
     merge=wudi,
-    reach="linear",
 )

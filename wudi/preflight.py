@@ -1,0 +1,55 @@
+"""What can be checked before a weight is read: that experts fit the base, and that the disk has room."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from wudi.checkpoint import Checkpoint
+from wudi.errors import WudiError
+from wudi.experts import Expert
+
+SHOWN = 3
+"""Clashes of one expert that are spelled out; further ones are counted."""
+
+
+def check_experts(base: Checkpoint, experts: Sequence[Expert]) -> None:
+    """Compare every expert's headers with the base's.
+
+    Raises:
+        WudiError: Some expert has another architecture, or misses tensors, has more, or has other shapes: all
+            clashes of all experts, each with both values.
+    """
+    if not experts:
+        raise WudiError("no experts given; a merge takes at least one")
+    problems = [f"expert {expert.name}: {clash}" for expert in experts for clash in clashes(base, expert)]
+    if problems:
+        raise WudiError("\n".join([*problems, "experts must be fine-tuned from the base that they are merged into"]))
+
+
+def clashes(base: Checkpoint, expert: Expert) -> list[str]:
+    """What keeps one expert from being merged into the base."""
+    ours, theirs = base.config.get("model_type"), expert.checkpoint.config.get("model_type")
+    if ours and theirs and ours != theirs:
+        return [f"its architecture is {theirs}, the base's is {ours}"]
+    own = expert.checkpoint.tensors
+    missing = [f"misses tensor {name}" for name in base.tensors if name not in own]
+    extra = [f"has tensor {name}, which the base has not" for name in own if name not in base.tensors]
+    shapes = [
+        f"tensor {name} has shape {list(own[name].shape)}, the base's has {list(info.shape)}"
+        for name, info in base.tensors.items()
+        if name in own and own[name].shape != info.shape
+    ]
+    found = [*shapes, *missing, *extra]
+    more = [f"and {len(found) - SHOWN} more of the kind"] if len(found) > SHOWN else []
+    return found[:SHOWN] + more
+
+
+def check_disk(folder: Path, needed: int) -> None:
+    """Raise a `WudiError` unless the disk of `folder`, or of its nearest parent that exists, has `needed` bytes."""
+    existing = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise WudiError(
+            f"{folder}: needs {needed / 1e9:.2f} GB, but the disk has {free / 1e9:.2f} GB free; "
+            "free some space or write elsewhere"
+        )
