@@ -1,12 +1,15 @@
 """What reaches the user: one line a step, a bar on long work, one paragraph for a mistake."""
 
+import errno
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import tqdm
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -21,29 +24,55 @@ def step(text: str) -> None:
     console.print(text, markup=False)
 
 
-def track(items: Sequence[Any], description: str) -> Iterable[Any]:
-    """Yield `items` behind a bar with an estimate; nothing is drawn where the output is not a terminal."""
-    columns = (
+def progress() -> Progress:
+    """A bar with an estimate that leaves no trace; nothing is drawn where the output is not a terminal."""
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield from progress.track(items, description=description)
+
+
+def track(items: Sequence[Any], description: str) -> Iterable[Any]:
+    """Yield `items` behind a bar."""
+    with progress() as bars:
+        yield from bars.track(items, description=description)
+
+
+@contextmanager
+def bar(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar that each call of what it gives moves by one step."""
+    with progress() as bars:
+        task = bars.add_task(description, total=total)
+        yield lambda: bars.advance(task)
 
 
 def quiet() -> None:
-    """Silence third-party bars, logs and warnings that nobody can act on; call before those libraries are imported."""
+    """Silence third-party bars, logs and warnings that nobody can act on; `WUDI_VERBOSE=1` lets them through."""
+    if os.environ.get("WUDI_VERBOSE"):
+        return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TQDM_DISABLE", "1")
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)
+    disable_tqdm()
+
+
+def disable_tqdm() -> None:
+    """Draw none of tqdm's bars, also where a library asks for one by name."""
+    initialise = tqdm.std.tqdm.__init__
+
+    def disabled(self: Any, *arguments: Any, **options: Any) -> None:
+        initialise(self, *arguments, **{**options, "disable": True})
+
+    tqdm.std.tqdm.__init__ = disabled
 
 
 def command(main: Callable[[], None]) -> None:
@@ -52,6 +81,11 @@ def command(main: Callable[[], None]) -> None:
         main()
     except WudiError as error:
         errors.print(f"error: {error}", style="red", markup=False)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        errors.print("error: the disk is full; free some space and run the same command again", style="red")
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("interrupted: run the same command again to go on where it stopped", style="yellow")

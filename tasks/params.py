@@ -205,7 +205,7 @@ def one_line(mistake: Any) -> str:
 
 
 def allowed(message: str) -> str:
-    """pydantic's sentence about what is allowed, in this project's form."""
+    """The sentence of pydantic about what is allowed, in this project's form."""
     return re.sub(r"^Input should be", "takes", message)
 
 

@@ -28,9 +28,7 @@ class Role:
 def roles(checkpoint: Checkpoint) -> dict[str, Role]:
     """The role of every tensor of a checkpoint."""
     known = dict(roles_by_class(checkpoint.config))
-    return {
-        name: known.get(name) or role_by_name(name, len(info.shape)) for name, info in checkpoint.tensors.items()
-    }
+    return {name: known.get(name) or role_by_name(name, len(info.shape)) for name, info in checkpoint.tensors.items()}
 
 
 def roles_by_class(config: dict[str, Any]) -> Iterator[tuple[str, Role]]:

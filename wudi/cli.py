@@ -117,4 +117,5 @@ def bar(items: Sequence[Any], description: str) -> Iterable[Any]:
         return items
     from tqdm import tqdm
 
-    return tqdm(items, desc=description, unit="tensor", leave=False)
+    bars: Iterable[Any] = tqdm(items, desc=description, unit="tensor", leave=False)
+    return bars

@@ -15,7 +15,7 @@ from wudi.errors import WudiError
 from wudi.experts import Expert, read_base
 from wudi.methods import Layer
 from wudi.methods.magnitude import model_thresholds
-from wudi.methods.method import Survey, Update
+from wudi.methods.method import Update
 from wudi.model_folder import copy_companions, model_card, versions, write_index
 from wudi.preflight import check_disk, check_experts
 from wudi.progress import Track, silent
@@ -71,10 +71,10 @@ def merge(
     done = {shard: work.read_json(measured_name(shard)) for shard in job.output_shards()}
     missing = [shard for shard, measured in done.items() if measured is None]
     pending = iter(track([name for shard in missing for name in job.output_shards()[shard]], "merging"))
-    survey = job.survey(track) if missing else None
+    thresholds = job.survey(track) if missing else None
     started -= sum(measured["seconds"] for measured in done.values() if measured)
     for shard in missing:
-        done[shard] = job.write_shard(work, shard, pending, survey)
+        done[shard] = job.write_shard(work, shard, pending, thresholds)
     next(pending, None)  # lets the bar come to its end
 
     return finish(job, work, done, started)
@@ -123,15 +123,16 @@ class Job:
             return False
         return self.roles[tensor].kind == "linear" or self.recipe.settings.rest == "method"
 
-    def layer(self, tensor: str) -> Layer:
+    def layer(self, tensor: str, thresholds: Sequence[float] | None = None) -> Layer:
         """The task vectors of a tensor, on the device, as (out, in) where it is a linear weight."""
         weight = read_base(self.base, tensor, self.device)
         deltas = [expert.delta(tensor, weight) for expert in self.experts]
         if self.roles[tensor].transposed:
             deltas = [delta.T.contiguous() for delta in deltas]
-        return Layer(deltas=deltas, name=tensor, experts=[expert.name for expert in self.experts])
+        names = [expert.name for expert in self.experts]
+        return Layer(deltas=deltas, name=tensor, experts=names, thresholds=thresholds)
 
-    def survey(self, track: Track) -> Survey | None:
+    def survey(self, track: Track) -> Sequence[float] | None:
         """The magnitude thresholds over the whole model, where the method takes them."""
         method, settings = self.recipe.method, self.recipe.settings
         density = method.survey(settings)
@@ -144,11 +145,11 @@ class Job:
 
         return model_thresholds(walk, density)
 
-    def update(self, layer: Layer, survey: Survey | None) -> Update:
+    def update(self, layer: Layer) -> Update:
         """The merged task vector of one tensor, scaled."""
         settings = self.recipe.settings
         if self.reaches(layer.name):
-            update = self.recipe.merge(layer, survey)
+            update = self.recipe.merge(layer)
             return replace(update, delta=update.delta * settings.scale)
         stacked = torch.stack(tuple(layer.deltas))
         match settings.rest:
@@ -159,20 +160,20 @@ class Job:
             case _:
                 return Update(stacked.mean(dim=0))
 
-    def merged(self, tensor: str, survey: Survey | None) -> tuple[Tensor, dict[str, float], list[str]]:
+    def merged(self, tensor: str, thresholds: Sequence[float] | None) -> tuple[Tensor, dict[str, float], list[str]]:
         """A tensor of the merged model, what the method measured, and the experts that change this tensor."""
         weight = self.base.read(tensor)
         if not self.base.tensors[tensor].floating:
             return weight, {}, []
-        layer = self.layer(tensor)
+        layer = self.layer(tensor, thresholds)
         changed = [layer.expert(index) for index, delta in enumerate(layer.deltas) if delta.any()]
-        update = self.update(layer, survey)
+        update = self.update(layer)
         delta = update.delta.T if self.roles[tensor].transposed else update.delta
         merged = weight.to(self.device).to(torch.float32) + delta.to(torch.float32)
         return merged.to(TORCH_DTYPES[self.infos()[tensor].dtype]), update.measured, changed
 
     def write_shard(
-        self, work: WorkFolder, shard: str, pending: Iterator[str], survey: Survey | None
+        self, work: WorkFolder, shard: str, pending: Iterator[str], thresholds: Sequence[float] | None
     ) -> dict[str, Any]:
         """Compute and write one output file, then what was measured on it: that record marks the shard as done."""
         started = time.monotonic()
@@ -183,7 +184,7 @@ class Job:
         def tensors() -> Iterator[tuple[str, Tensor]]:
             for _ in names:
                 name = next(pending)
-                tensor, measured, experts = self.merged(name, survey)
+                tensor, measured, experts = self.merged(name, thresholds)
                 changed.update(experts)
                 if measured:
                     layers[name] = measured

@@ -10,7 +10,17 @@ from wudi.checkpoint import INDEX, SINGLE, TensorInfo
 from wudi.recipe import Recipe
 from wudi.work_folder import WorkFolder
 
-NOT_COPIED = ("*.safetensors", "*.index.json", "*.bin", "*.pt", "*.pth", "*.gguf", "README.md", "merge.json", "source.json")
+NOT_COPIED = (
+    "*.safetensors",
+    "*.index.json",
+    "*.bin",
+    "*.pt",
+    "*.pth",
+    "*.gguf",
+    "README.md",
+    "merge.json",
+    "source.json",
+)
 PACKAGES = ("wudi", "torch", "safetensors", "transformers")
 
 

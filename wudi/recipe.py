@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from wudi.methods import METHODS, Layer, Method, Survey, Update
+from wudi.methods import METHODS, Layer, Method, Update
 from wudi.settings import SettingError, Settings, nearest
 
 
@@ -31,9 +31,9 @@ class Recipe:
         method = METHODS[name]
         return cls(method, method.settings.parse(settings))
 
-    def merge(self, layer: Layer, survey: Survey | None = None) -> Update:
+    def merge(self, layer: Layer) -> Update:
         """Apply the method to one layer; the result is before `scale`."""
-        return self.method.merge(layer, self.settings, survey)
+        return self.method.merge(layer, self.settings)
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe with every default written out, as `parse` takes it."""

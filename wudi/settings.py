@@ -5,7 +5,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from wudi.errors import WudiError
 
@@ -89,7 +89,7 @@ def checked(declared: Field[Any], hint: Any, value: Any) -> Any:
 
 def options(hint: Any) -> tuple[Any, ...]:
     """The members of a union, or the type itself."""
-    is_union = isinstance(hint, types.UnionType) or get_origin(hint) is not None and get_origin(hint) is not Literal
+    is_union = get_origin(hint) in (Union, types.UnionType)
     return get_args(hint) if is_union else (hint,)
 
 
@@ -125,7 +125,7 @@ def allowed(declared: Field[Any], hint: Any) -> str:
         if declared.metadata.get(bound) is not None
     ]
     words = {int: "a whole number", float: "a number", bool: "true or false"}
-    parts = []
+    parts: list[str] = []
     for choice in options(hint):
         if get_origin(choice) is Literal:
             parts.extend(str(member) for member in get_args(choice))

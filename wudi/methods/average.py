@@ -2,11 +2,11 @@
 
 import torch
 
-from wudi.methods.method import Layer, Method, Survey, Update
+from wudi.methods.method import Layer, Method, Update
 from wudi.settings import EverywhereSettings
 
 
-def average(layer: Layer, settings: EverywhereSettings, survey: Survey | None = None) -> Update:
+def average(layer: Layer, settings: EverywhereSettings) -> Update:
     """Mean of the task vectors: τ = (1/T) Σᵢ τᵢ."""
     return Update(torch.stack(tuple(layer.deltas)).mean(dim=0))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wudi.methods.method import Layer, Method, Survey, Update
+from wudi.methods.method import Layer, Method, Update
 from wudi.methods.ties import TiesSettings, elect_and_merge, tensor_thresholds, trim
 from wudi.settings import setting
 
@@ -19,10 +19,10 @@ class DareTiesSettings(TiesSettings):
     seed: int = setting(0, "seed of the random masks", at_least=0)
 
 
-def dare_ties(layer: Layer, settings: DareTiesSettings, survey: Survey | None = None) -> Update:
+def dare_ties(layer: Layer, settings: DareTiesSettings) -> Update:
     """Drop entries at random, divide the kept ones by their probability, then TIES."""
     dropped = drop_and_rescale(layer, settings)
-    thresholds = survey if survey is not None else tensor_thresholds(dropped, settings.density)
+    thresholds = layer.thresholds or tensor_thresholds(dropped, settings.density)
     return Update(elect_and_merge(trim(dropped, thresholds), settings.merge))
 
 

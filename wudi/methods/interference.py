@@ -31,13 +31,13 @@ class Interference:
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """C, shape (in, in), and D, shape (out, in)."""
-        covariance: Tensor | float = 0.0
-        target: Tensor | float = 0.0
+        rows, columns = self.deltas[0].shape
+        covariance = self.deltas[0].new_zeros(columns, columns)
+        target = self.deltas[0].new_zeros(rows, columns)
         for delta, weight in zip(self.deltas, self.weights, strict=True):
             gram = (delta.T @ delta) * weight
-            covariance = covariance + gram
-            target = target + delta @ gram
-        assert isinstance(covariance, Tensor) and isinstance(target, Tensor), "no task vector but zeros"
+            covariance += gram
+            target += delta @ gram
         return covariance, target
 
     def gradient(self) -> Callable[[Tensor], Tensor]:
@@ -48,12 +48,16 @@ class Interference:
         """
         rows, columns = self.deltas[0].shape
         if 2 * len(self.deltas) * rows < columns:
-            return lambda merged: 2.0 * sum(
-                (weight * ((merged - delta) @ delta.T) @ delta)
-                for delta, weight in zip(self.deltas, self.weights, strict=True)
-            )
+            return self.gradient_by_experts
         covariance, target = self.moments()
         return lambda merged: torch.addmm(target, merged, covariance, beta=-2.0, alpha=2.0)
+
+    def gradient_by_experts(self, merged: Tensor) -> Tensor:
+        """2Σᵢ wᵢ ((τ − τᵢ) τᵢᵀ) τᵢ."""
+        total = torch.zeros_like(merged)
+        for delta, weight in zip(self.deltas, self.weights, strict=True):
+            total.addmm_((merged - delta) @ delta.T, delta, alpha=2.0 * weight)
+        return total
 
     def loss(self, merged: Tensor) -> float:
         """L(τ), summed expert by expert, which loses no digits where L is small."""

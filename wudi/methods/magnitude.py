@@ -33,13 +33,12 @@ def model_thresholds(model: Pass, density: float) -> list[float]:
     Magnitudes of non-negative floats order as their bit patterns do, so two passes of counting find the one of the
     wanted rank: over the upper 16 bits first, then over the lower 16 among those that share its upper ones.
     """
-    upper = counts_per_expert(model(), lambda index, bits: bits >> 16)
+    upper = counts_per_expert(model(), lambda _, bits: bits >> 16)
     ranks = [rank_of_threshold(int(counts.sum()), density) for counts in upper]
     found = [bucket_of_rank(counts, rank) for counts, rank in zip(upper, ranks, strict=True)]
     lower = counts_per_expert(model(), lambda index, bits: bits[bits >> 16 == found[index][0]] & 0xFFFF)
     patterns = [
-        (bucket << 16) | bucket_of_rank(counts, rank)[0]
-        for (bucket, rank), counts in zip(found, lower, strict=True)
+        (bucket << 16) | bucket_of_rank(counts, rank)[0] for (bucket, rank), counts in zip(found, lower, strict=True)
     ]
     return [float(np.array(pattern, dtype=np.int32).view(np.float32)) for pattern in patterns]
 

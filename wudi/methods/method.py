@@ -22,6 +22,8 @@ class Layer:
     deltas: Sequence[Tensor]
     name: str = "layer"
     experts: Sequence[str] = ()
+    thresholds: Sequence[float] | None = None
+    """Each expert's magnitude threshold over the whole model, where the method asked for a survey."""
 
     def expert(self, index: int) -> str:
         """The name of an expert; its number where none was given."""
@@ -41,10 +43,6 @@ class Update:
     measured: dict[str, float] = field(default_factory=dict)
 
 
-Survey = Sequence[float]
-"""What a look at the whole model gave: one magnitude threshold an expert, in their order."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """An entry of the registry.
@@ -57,9 +55,9 @@ class Method:
     name: str
     source: str
     settings: type[Settings]
-    merge: Callable[[Layer, Any, Survey | None], Update]
-    survey: Callable[[Any], float | None] = lambda settings: None
-    surveyed: Callable[[Layer, Any], Sequence[Tensor]] = lambda layer, settings: layer.deltas
+    merge: Callable[[Layer, Any], Update]
+    survey: Callable[[Any], float | None] = lambda _: None
+    surveyed: Callable[[Layer, Any], Sequence[Tensor]] = lambda layer, _: layer.deltas
 
     @property
     def summary(self) -> str:

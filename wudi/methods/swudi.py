@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from wudi.methods.interference import Interference
-from wudi.methods.method import Layer, Method, Survey, Update
+from wudi.methods.method import Layer, Method, Update
 from wudi.settings import Settings, setting
 
 EIGENVALUE_FLOOR = 1e-8
@@ -21,11 +21,11 @@ class SwudiSettings(Settings):
     ratio: float = setting(0.65, "fraction of the input directions that are kept", above=0, at_most=1)
 
 
-def swudi(layer: Layer, settings: SwudiSettings, survey: Survey | None = None) -> Update:
+def swudi(layer: Layer, settings: SwudiSettings) -> Update:
     """τ = τ₀ − τ₀VfVᵀ + DV(f/Λ)Vᵀ with C = VΛVᵀ, τ₀ = Στᵢ and f = (1 − e^{−tλ}) on the top directions."""
     start = torch.stack(tuple(layer.deltas)).sum(dim=0)
     interference = Interference.of(layer.deltas)
-    if not interference.deltas:
+    if not interference.deltas:  # no expert differs from the base here
         return Update(start)
     covariance, target = interference.moments()
     eigenvalues, vectors = torch.linalg.eigh(covariance)

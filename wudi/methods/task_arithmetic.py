@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from wudi.methods.method import Layer, Method, Survey, Update
+from wudi.methods.method import Layer, Method, Update
 from wudi.settings import EverywhereSettings, setting
 
 
@@ -15,7 +15,7 @@ class TaskArithmeticSettings(EverywhereSettings):
     scale: float = setting(0.3, "factor on the sum of the task vectors")
 
 
-def task_arithmetic(layer: Layer, settings: TaskArithmeticSettings, survey: Survey | None = None) -> Update:
+def task_arithmetic(layer: Layer, settings: TaskArithmeticSettings) -> Update:
     """Sum of the task vectors: τ = Σᵢ τᵢ."""
     return Update(torch.stack(tuple(layer.deltas)).sum(dim=0))
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wudi.methods.magnitude import magnitude_threshold
-from wudi.methods.method import Layer, Method, Survey, Update
+from wudi.methods.method import Layer, Method, Update
 from wudi.settings import EverywhereSettings, setting
 
 
@@ -21,9 +21,9 @@ class TiesSettings(EverywhereSettings):
     merge: Literal["mean", "sum"] = setting("mean", "how entries of the elected sign are joined")
 
 
-def ties(layer: Layer, settings: TiesSettings, survey: Survey | None = None) -> Update:
+def ties(layer: Layer, settings: TiesSettings) -> Update:
     """Keep the largest entries, elect a sign at each position, join the entries that agree with it."""
-    thresholds = survey if survey is not None else tensor_thresholds(layer.deltas, settings.density)
+    thresholds = layer.thresholds or tensor_thresholds(layer.deltas, settings.density)
     return Update(elect_and_merge(trim(layer.deltas, thresholds), settings.merge))
 
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from wudi.methods.interference import Interference
-from wudi.methods.method import Layer, Method, Survey, Update
+from wudi.methods.method import Layer, Method, Update
 from wudi.settings import Settings, setting
 
 RELATIVE_LEARNING_RATE = 0.02
-"""`learning_rate: auto` is this times the root mean square of Στᵢ: Adam steps by about its learning rate whatever
+"""The learning rate of `auto`, in units of the root mean square of Στᵢ: Adam steps by about its learning rate whatever
 the gradient's size, so a fixed rate fits task vectors of one size only."""
 
 
@@ -23,30 +23,37 @@ class WudiSettings(Settings):
     learning_rate: float | Literal["auto"] = setting("auto", "Adam's step; auto: 0.02 of the RMS of Στᵢ", above=0)
 
 
-def wudi(layer: Layer, settings: WudiSettings, survey: Survey | None = None) -> Update:
+def wudi(layer: Layer, settings: WudiSettings) -> Update:
     """Minimise Σᵢ ‖(τ − τᵢ)τᵢᵀ‖² / ‖τᵢ‖² by Adam from τ = Σᵢ τᵢ, without data or scaling coefficient."""
     start = torch.stack(tuple(layer.deltas)).sum(dim=0)
     interference = Interference.of(layer.deltas)
-    if not interference.deltas:
+    if len(interference.deltas) <= 1:  # one expert, or none that differs from the base, is the minimum already
         return Update(start)
-    learning_rate = settings.learning_rate
-    if learning_rate == "auto":
-        learning_rate = RELATIVE_LEARNING_RATE * float(start.square().mean().sqrt())
-    merged = descend(start, interference, learning_rate, settings.iterations)
+    if settings.learning_rate == "auto":
+        merged = descend_in_units(rms(start), start, interference, RELATIVE_LEARNING_RATE, settings.iterations)
+    else:
+        merged = descend_in_units(1.0, start, interference, settings.learning_rate, settings.iterations)
     return Update(merged, {"loss_before": interference.loss(start), "loss_after": interference.loss(merged)})
 
 
-def descend(start: Tensor, interference: Interference, learning_rate: float, iterations: int) -> Tensor:
-    """`iterations` steps of Adam, with its published betas and epsilon, on the exact gradient."""
-    merged = start.clone()
-    if learning_rate == 0.0:  # the task vectors cancel to nothing, and so has a relative rate
-        return merged
+def descend_in_units(
+    unit: float, start: Tensor, interference: Interference, learning_rate: float, iterations: int
+) -> Tensor:
+    """`iterations` steps of Adam, with its published betas and epsilon, on the exact gradient, in τ / unit."""
+    if unit == 0.0:  # the task vectors cancel to nothing, and so has a relative unit
+        return start
+    merged = start / unit
     optimizer = torch.optim.Adam([merged], lr=learning_rate)
     gradient = interference.gradient()
     for _ in range(iterations):
-        merged.grad = gradient(merged)
+        merged.grad = gradient(merged * unit) / unit
         optimizer.step()
-    return merged
+    return merged * unit
+
+
+def rms(tensor: Tensor) -> float:
+    """The root mean square of the entries."""
+    return float(tensor.square().mean(dtype=torch.float64).sqrt())
 
 
 METHOD = Method(

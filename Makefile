@@ -1,0 +1,45 @@
+# `make` lists what there is. Everything runs in .venv, which is made on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-slow lint types bench system clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: .venv/installed ## make .venv and install the project in the versions of constraints.txt
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+system: ## check for the system packages
+	@command -v bwrap >/dev/null || { echo "bubblewrap is missing (it isolates model-written programs): sudo apt-get install bubblewrap"; exit 1; }
+
+repro: setup system ## run the whole experiment of params.yaml and print the leaderboard
+	@test -d .git || git init --quiet
+	@test -d .dvc || dvc init --quiet
+	dvc repro
+	@python -m tasks.leaderboard
+
+test: setup system ## run the tests
+	python -m pytest
+
+test-slow: setup system ## run the tests that take minutes
+	python -m pytest -m slow
+
+lint: setup ## check style and formatting
+	ruff check .
+	ruff format --check .
+
+types: setup ## check types
+	mypy
+
+bench: setup ## measure speed and memory, write docs/performance.md
+	python -m benchmarks.merge
+
+clean: ## remove the environment and caches, keep results
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache

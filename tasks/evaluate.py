@@ -1,0 +1,78 @@
+"""Measure a model on every benchmark: `python -m tasks.evaluate base`, `... expert NAME` or `... recipe NAME`."""
+
+import gzip
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from tasks import paths
+from tasks.console import command, quiet, step, track
+from tasks.params import Params, load_params
+from tasks.stage import known, parse_model
+from tasks.timing import write_timing
+
+
+def main() -> None:
+    """Evaluate the base, an expert or a merged model of params.yaml."""
+    kinds = ["base", "expert", "recipe"]
+    kind, name = parse_model("Measure a model on every benchmark.", "python -m tasks.evaluate recipe wudi", kinds)
+    params = load_params()
+    match kind:
+        case "expert":
+            folder = paths.expert(known("experts", name, params.experts))
+        case "recipe":
+            folder = paths.merged(known("recipes", name, params.recipes))
+        case _:
+            folder = paths.BASE
+    evaluate(name, folder, params)
+
+
+def evaluate(name: str, folder: Path, params: Params) -> None:
+    """Write the scores and the answers of one model, which is loaded once for all benchmarks."""
+    from tasks.evaluation.benchmark import run_benchmark
+    from tasks.evaluation.model import load_model, resumable, weights_sha256
+    from tasks.evaluation.programs import CHECKER
+
+    started = time.monotonic()
+    evaluation = params.evaluation
+    CHECKER.use(evaluation.sandbox, track)
+    weights = weights_sha256(folder)
+    model = load_model(folder, evaluation)
+    results = {}
+    with resumable(model, name, weights, evaluation) as caching:
+        for benchmark, settings in evaluation.benchmarks.items():
+            model.subject = f"{name} on {benchmark}"
+            results[benchmark] = run_benchmark(benchmark, settings, caching, evaluation)
+    scores = {benchmark: result.evaluation["score"] for benchmark, result in results.items()}
+    write_answers(paths.samples(name), {benchmark: result.answers for benchmark, result in results.items()})
+    write_scores(paths.scores(name), scores, [result.evaluation | {"weights": weights} for result in results.values()])
+    write_timing("evaluate", name, time.monotonic() - started, str(model.device))
+    step(f"evaluated {name}: " + ", ".join(f"{benchmark} {score:.3f}" for benchmark, score in scores.items()))
+
+
+def write_scores(path: Path, scores: dict[str, float], evaluations: list[dict[str, Any]]) -> None:
+    """The score file: what DVC's metrics table shows above what each score was measured with."""
+    content = {**scores, "mean": sum(scores.values()) / len(scores), "evaluations": evaluations}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".tmp")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def write_answers(folder: Path, answers: dict[str, list[dict[str, Any]]]) -> None:
+    """One compressed file of JSON lines a benchmark; without a time stamp, so that equal answers give equal bytes."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for benchmark, lines in answers.items():
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        (partial / f"{benchmark}.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+if __name__ == "__main__":
+    quiet()
+    command(main)

@@ -1,0 +1,1 @@
+"""Evaluation by lm-evaluation-harness: its tasks and scoring, with programs run in a sandbox."""

@@ -1,0 +1,96 @@
+"""The model under evaluation: lm-eval's transformers backend, with answers kept as they come."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import CacheHook, CachingLM
+from lm_eval.models.huggingface import HFLM
+
+from tasks import paths
+from tasks.console import bar
+from tasks.params import Evaluation
+
+
+class Model(HFLM):
+    """A causal language model that shows how far it has come with the questions at hand."""
+
+    subject = "evaluating"
+    """What the bar says is being done."""
+    cache_hook: Any
+
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:  # noqa: ARG002
+        """Answer the requests by greedy or sampled generation."""
+        with self.watched(len(requests)):
+            return super().generate_until(requests, disable_tqdm=True)
+
+    def loglikelihood(self, requests: list[Instance], disable_tqdm: bool = True) -> list[tuple[float, bool]]:  # noqa: ARG002
+        """The log-likelihood of each request's continuation."""
+        with self.watched(len(requests)):
+            return super().loglikelihood(requests, disable_tqdm=True)
+
+    @contextmanager
+    def watched(self, total: int) -> Iterator[None]:
+        """Show a bar that moves as answers come to the cache hook, the one place that hears of each."""
+        hook = self.cache_hook
+        with bar(self.subject, total) as advance:
+            self.cache_hook = Watched(hook, advance)
+            try:
+                yield
+            finally:
+                self.cache_hook = hook
+
+
+class Watched:
+    """A cache hook that counts what passes through it."""
+
+    def __init__(self, hook: CacheHook, advance: Callable[[], None]) -> None:
+        self.hook, self.advance = hook, advance
+
+    def add_partial(self, kind: str, request: Any, answer: Any) -> None:
+        """Hand an answer on and count it."""
+        self.hook.add_partial(kind, request, answer)
+        self.advance()
+
+
+def load_model(folder: Path, evaluation: Evaluation) -> Model:
+    """The model of a folder, on the device and in the dtype of params.yaml."""
+    return Model(
+        pretrained=str(folder),
+        device=("cuda" if torch.cuda.is_available() else "cpu") if evaluation.device == "auto" else evaluation.device,
+        dtype=evaluation.dtype,
+        batch_size=evaluation.batch_size,
+    )
+
+
+def weights_sha256(folder: Path) -> dict[str, str]:
+    """The hash of each weights file of a model: what a score belongs to."""
+    hashes = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            hashes[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashes
+
+
+@contextmanager
+def resumable(model: Model, name: str, weights: dict[str, str], evaluation: Evaluation) -> Iterator[CachingLM]:
+    """Keep each answer on disk as it comes, so that an interrupted evaluation goes on where it was.
+
+    Answers belong to the weights and to what decides how they are generated. They are dropped once the evaluation is
+    complete: a run that is forced computes them anew.
+    """
+    settings = evaluation.model_dump(include={"backend", "dtype", "batch_size"})
+    key = hashlib.sha256(json.dumps([weights, settings], sort_keys=True).encode()).hexdigest()[:16]
+    folder = paths.CACHE / "answers"
+    caching = CachingLM(model, str(folder / f"{name}-{key}.db"))
+    try:
+        yield caching
+    finally:
+        caching.dbdict.close()
+    for file in folder.glob(f"{name}-*.db*"):
+        file.unlink()

@@ -1,0 +1,36 @@
+"""Merge the experts by a recipe: `python -m tasks.merge NAME`."""
+
+from tasks import paths
+from tasks.console import command, quiet, step, track
+from tasks.orphans import remove_orphans
+from tasks.params import load_params
+from tasks.stage import known, parse_name
+from tasks.timing import write_timing
+from wudi.checkpoint import Checkpoint
+from wudi.experts import Expert
+from wudi.merge import merge
+
+
+def main() -> None:
+    """Merge by one recipe of params.yaml into a complete model folder."""
+    name = parse_name("Merge the experts by a recipe.", "python -m tasks.merge wudi", "recipe")
+    params = load_params()
+    recipe = params.recipes[known("recipes", name, params.recipes)]
+    remove_orphans(params)
+    report = merge(
+        Checkpoint(paths.BASE),
+        [Expert(expert, Checkpoint(paths.task_vector(expert))) for expert in params.experts],
+        recipe,
+        paths.merged(name),
+        device=params.merge.device,
+        dtype=params.merge.dtype,
+        overwrite=True,
+        track=track,
+    )
+    write_timing("merge", name, report.seconds, report.device)
+    step(f"merged {len(params.experts)} experts by {name} on {report.device} in {report.seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    quiet()
+    command(main)

@@ -1,0 +1,21 @@
+"""Gather what the other stages wrote into the leaderboard, its pictures and the report: `python -m tasks.record`."""
+
+from tasks.console import command, quiet, step
+from tasks.leaderboard import gather_files, write_results
+from tasks.leaderboard.words import finding
+from tasks.orphans import remove_orphans
+from tasks.params import load_params
+
+
+def main() -> None:
+    """Write results/ from the scores of every model that params.yaml names."""
+    params = load_params()
+    remove_orphans(params)
+    board = gather_files(params)
+    report = write_results(board, params)
+    step(f"{finding(board)} Report: {report}")
+
+
+if __name__ == "__main__":
+    quiet()
+    command(main)
