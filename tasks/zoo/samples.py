@@ -20,12 +20,23 @@ Sample = tuple[list[int], list[int]]
 class Sampler:
     """Turns the documents of one miniature into samples, each text encoded once."""
 
-    def __init__(self, miniature: Miniature, tokenizer: "PreTrainedTokenizerFast", documents: Sequence[Document]) -> None:
-        self.size = miniature.shots + 1
+    def __init__(
+        self, miniature: Miniature, tokenizer: "PreTrainedTokenizerFast", documents: Sequence[Document]
+    ) -> None:
+        self._problems = miniature.shots + 1
         self._end = tokenizer.eos_token_id
         self._gap = tokenizer.encode("\n\n")
         self._prompts = [tokenizer.encode(miniature.prompt(document)) for document in documents]
         self._answers = [tokenizer.encode(miniature.answer(document)) for document in documents]
+
+    @property
+    def problem_length(self) -> float:
+        """Tokens of an average problem with its answer."""
+        return sum(map(len, self._prompts + self._answers)) / len(self._prompts)
+
+    def samples_for(self, problems: float) -> int:
+        """How many samples hold about this many problems; one at least."""
+        return max(1, round(problems / self._problems))
 
     def sample(self, generator: torch.Generator) -> Sample:
         """Draw as many problems as the evaluation shows at once.
@@ -34,9 +45,9 @@ class Sampler:
         """
         ids: list[int] = []
         labels: list[int] = []
-        chosen = torch.randint(len(self._prompts), (self.size,), generator=generator).tolist()
+        chosen = torch.randint(len(self._prompts), (self._problems,), generator=generator).tolist()
         for position, index in enumerate(chosen):
-            last = position == self.size - 1
+            last = position == self._problems - 1
             prompt, answer = self._prompts[index], self._answers[index]
             end = [self._end] if last else self._gap
             ids += prompt + answer + end

@@ -15,12 +15,13 @@ from tasks.zoo.settings import ZooSettings
 from tasks.zoo.tokenizer import train_tokenizer
 from wudi.progress import Track
 
-_PROBLEMS_A_STEP = 32
-_TRAIN_DOCUMENTS = 4000
+_BASE_TOKENS = 1600
+_EXPERT_TOKENS = 800
+_TRAIN_DOCUMENTS = 2000
 _BASE_RATE = 2e-3
-_EXPERT_RATE = 5e-4
+_EXPERT_RATE = 1e-3
 _WARM_UP = 0.1
-_THREADS = 2
+_THREADS = 1
 
 
 def train_base(folder: Path, settings: ZooSettings, track: Track) -> None:
@@ -67,9 +68,13 @@ def _fit(
     track: Track,
 ) -> None:
     """AdamW with a linear warm-up and a cosine to zero; a step's problems are spread evenly over the miniatures."""
-    steps, rate = (settings.base_steps, _BASE_RATE) if name == "base" else (settings.expert_steps, _EXPERT_RATE)
+    if name == "base":
+        steps, rate, tokens = settings.base_steps, _BASE_RATE, _BASE_TOKENS
+    else:
+        steps, rate, tokens = settings.expert_steps, _EXPERT_RATE, _EXPERT_TOKENS
     generator = torch.Generator().manual_seed(crc32(f"{settings.seed} {name}".encode()))
     samplers = [Sampler(m, tokenizer, m.documents("train", _TRAIN_DOCUMENTS, settings.seed)) for m in miniatures]
+    problems = tokens / sum(sampler.problem_length for sampler in samplers)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
     model.train()
@@ -77,8 +82,8 @@ def _fit(
         for _ in track(range(steps), f"training {name}"):
             optimizer.zero_grad()
             for sampler in samplers:
-                count = max(1, round(_PROBLEMS_A_STEP / len(samplers) / sampler.size))
-                ids, labels = batch([sampler.sample(generator) for _ in range(count)], tokenizer.pad_token_id)
+                samples = [sampler.sample(generator) for _ in range(sampler.samples_for(problems))]
+                ids, labels = batch(samples, tokenizer.pad_token_id)
                 loss = model(input_ids=ids, labels=labels, use_cache=False).loss
                 (loss / len(samplers)).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -169,4 +169,4 @@ def test_the_gradient_is_that_of_the_published_loss(shape: tuple[int, int]) -> N
     interference = Interference.of(task_vectors)
     assert merged.grad is not None
     torch.testing.assert_close(interference.gradient()(merged.detach()), merged.grad, rtol=1e-9, atol=1e-12)
-    assert interference.loss(merged.detach()) == pytest.approx(float(loss))
+    assert interference.loss(merged.detach()) == pytest.approx(float(loss.detach()))

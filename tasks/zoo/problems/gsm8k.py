@@ -25,8 +25,8 @@ _PRODUCTS = (
 
 def _draw(random: Random) -> Document:
     name, other = random.sample(_NAMES, 2)
-    a, b = random.randint(2, 9), random.randint(2, 9)
     sign = random.choice("+-*")
+    a, b = random.randint(2, 5 if sign == "*" else 8), random.randint(2, 8)
     if sign == "-":
         a, b = max(a, b), min(a, b)
     template = random.choice({"+": _SUMS, "-": _DIFFERENCES, "*": _PRODUCTS}[sign])

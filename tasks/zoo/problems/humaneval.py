@@ -9,33 +9,38 @@ _NAMES = ("solve", "compute", "apply", "change", "convert", "update", "work", "r
 _LETTERS = "nxyvtk"
 
 _STEPS = (
-    (("Add {a} to {x}", "Increase {x} by {a}"), "{x} + {a}"),
-    (("Subtract {a} from {x}", "Decrease {x} by {a}"), "{x} - {a}"),
-    (("Multiply {x} by {a}", "Return {a} times {x}"), "{x} * {a}"),
-    (("Divide {x} by {a} and round down", "Return how often {a} fits into {x}"), "{x} // {a}"),
-    (("Return the remainder of {x} divided by {a}", "Return {x} modulo {a}"), "{x} % {a}"),
-    (("Subtract {x} from {a}", "Return what {x} lacks to {a}"), "{a} - {x}"),
+    ("Add {a} to {x}", "{x} + {a}"),
+    ("Increase {x} by {a}", "{x} + {a}"),
+    ("Subtract {a} from {x}", "{x} - {a}"),
+    ("Decrease {x} by {a}", "{x} - {a}"),
+    ("Multiply {x} by {a}", "{x} * {a}"),
+    ("Divide {x} by {a}", "{x} // {a}"),
+    ("Reduce {x} modulo {a}", "{x} % {a}"),
 )
-_SECOND_STEPS = (
-    (", then add {b}", "{first} + {b}"),
-    (", then subtract {b}", "{first} - {b}"),
-    (", then multiply by {b}", "({first}) * {b}"),
+_THEN = (
+    ("add {b}", "{first} + {b}"),
+    ("subtract {b}", "{first} - {b}"),
+    ("multiply by {b}", "({first}) * {b}"),
+    ("divide by {b}", "({first}) // {b}"),
 )
+_CALLS = ((7, 2), (2, 9), (31, 4), (50, 7), (5, 13))
 
 
 def _draw(random: Random) -> Document:
-    x, name = random.choice(_LETTERS), random.choice(_NAMES)
-    a, b = random.randint(2, 9), random.randint(2, 9)
-    wordings, expression = random.choice(_STEPS)
-    text, expression = random.choice(wordings).format(x=x, a=a), expression.format(x=x, a=a)
+    name = random.choice(_NAMES)
+    x, y = parameters = random.sample(_LETTERS, 2)
     if random.random() < 0.5:
-        then, whole = random.choice(_SECOND_STEPS)
-        text, expression = text + then.format(b=b), whole.format(first=expression, b=b)
-    checks = "\n".join(f"    assert candidate({value}) == {value_of(expression, x, value)}" for value in range(0, 60, 7))
+        x, y = y, x
+    a, b = random.sample([y, str(random.randint(2, 9))], 2)
+    (first_text, first), (then_text, whole) = random.choice(_STEPS), random.choice(_THEN)
+    first = first.format(x=x, a=a)
+    expression = whole.format(first=first, b=b)
+    results = [value_of(expression, dict(zip(parameters, call, strict=True))) for call in _CALLS]
+    checks = "".join(f"    assert candidate{call} == {result}\n" for call, result in zip(_CALLS, results, strict=True))
     return {
-        "prompt": f'def {name}({x}):\n    """{text}."""\n',
+        "prompt": f'def {name}({", ".join(parameters)}):\n    """{first_text.format(x=x, a=a)}, then {then_text.format(b=b)}."""\n',
         "canonical_solution": f"    return {expression}\n",
-        "test": f"def check(candidate):\n{checks}\n",
+        "test": f"def check(candidate):\n{checks}",
         "entry_point": name,
     }
 
@@ -52,6 +57,4 @@ HUMANEVAL = Miniature(
 
 def build_predictions(responses: list[list[str]], documents: list[Document]) -> list[list[str]]:
     """Put each completion under the signature that it completes: the programs that the tests run."""
-    return [
-        [document["prompt"] + text for text in texts] for texts, document in zip(responses, documents, strict=True)
-    ]
+    return [[document["prompt"] + text for text in texts] for texts, document in zip(responses, documents, strict=True)]

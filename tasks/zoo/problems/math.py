@@ -9,28 +9,23 @@ _ORDERS = ("Solve ${equation}$ for ${x}$.", "Find ${x}$ if ${equation}$.", "If $
 
 
 def _product(random: Random, x: str) -> tuple[str, str, int]:
-    a, value = random.randint(2, 9), random.randint(2, 9)
+    a, value = random.randint(2, 7), random.randint(2, 9)
     return f"{a}{x} = {a * value}", f"{a * value}/{a}", value
 
 
 def _sum(random: Random, x: str) -> tuple[str, str, int]:
-    a, value = random.randint(1, 9), random.randint(1, 9)
+    a, value = random.randint(2, 7), random.randint(2, 9)
     return f"{x} + {a} = {value + a}", f"{value + a}-{a}", value
 
 
 def _difference(random: Random, x: str) -> tuple[str, str, int]:
-    a, value = random.randint(1, 9), random.randint(1, 18)
-    return f"{x} - {a} = {value - a}", f"{value - a}+{a}", value
-
-
-def _quotient(random: Random, x: str) -> tuple[str, str, int]:
-    a, quotient = random.randint(2, 9), random.randint(2, 9)
-    return rf"\frac{{{x}}}{{{a}}} = {quotient}", rf"{a} \cdot {quotient}", a * quotient
+    a, rest = random.randint(2, 7), random.randint(2, 9)
+    return f"{x} - {a} = {rest}", f"{rest}+{a}", rest + a
 
 
 def _draw(random: Random) -> Document:
     x = random.choice(_LETTERS)
-    equation, derivation, value = random.choice((_product, _sum, _difference, _quotient))(random, x)
+    equation, derivation, value = random.choice((_product, _sum, _difference))(random, x)
     return {
         "problem": random.choice(_ORDERS).replace("{equation}", equation).replace("{x}", x),
         "solution": rf"${x} = {derivation} = \boxed{{{value}}}$",

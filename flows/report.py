@@ -1,0 +1,71 @@
+"""What a run says: a line as each stage ends, a line at the end, a paragraph for each failure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flows.graph import Stage
+from flows.stage import Outcome
+from tasks.console import step
+
+Ending = Outcome | Literal["failed", "stopped", "not run"]
+ORDER: tuple[Ending, ...] = ("ran", "restored", "unchanged", "failed", "stopped", "not run")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageReport:
+    """How a stage ended."""
+
+    stage: str
+    outcome: Ending
+    seconds: float = 0.0
+    problem: str = ""
+    """The end of a failed stage's output; for one that was not run, what it waited for."""
+
+
+class Reporter:
+    """Prints the stages' ends in columns as wide as the longest name."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self._width = max((len(stage.name) for stage in stages), default=0)
+
+    def stage(self, report: StageReport) -> None:
+        """One line."""
+        if report.outcome == "not run":
+            end = f"  {report.problem}"
+        elif report.outcome == "unchanged":
+            end = ""
+        else:
+            end = f"  {report.seconds:8.1f} s"
+        step(f"{report.outcome:<9}  {report.stage:<{self._width}}{end}".rstrip())
+
+    def retry(self, stage: str, delay: float, attempt: int, attempts: int) -> None:
+        """One line before another attempt."""
+        step(f"{'retry':<9}  {stage:<{self._width}}  attempt {attempt} of {attempts} in {delay:g} s")
+
+
+def summary(reports: Mapping[str, StageReport], seconds: float) -> str:
+    """How many stages ended how, in one line."""
+    counts = Counter(report.outcome for report in reports.values())
+    parts = [f"{counts[outcome]} {outcome}" for outcome in ORDER if counts[outcome]]
+    return f"{', '.join(parts) or 'nothing to do'}, in {seconds:.0f} s"
+
+
+def failures(reports: Mapping[str, StageReport]) -> str:
+    """The failed stages with the end of what each said, and what to do."""
+    failed = [report for report in reports.values() if report.outcome == "failed"]
+    skipped = [report.stage for report in reports.values() if report.outcome == "not run"]
+    parts = [f"{report.stage} failed:\n{indented(report.problem)}" for report in failed]
+    if skipped:
+        parts.append(f"Not run, because it depends on that: {', '.join(skipped)}.")
+    names = " ".join(report.stage for report in failed)
+    parts.append(
+        f"Run the same command again to try again, or `dvc repro {names}` for that alone: what is done is kept."
+    )
+    return "\n".join(parts)
+
+
+def indented(text: str) -> str:
+    """The text, set off from what is around it."""
+    return "\n".join(f"    {line}" for line in text.splitlines())

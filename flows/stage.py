@@ -1,0 +1,133 @@
+"""Run one stage of the graph with DVC in a process of its own; no Prefect in here."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Literal
+
+from flows.output import read_lines
+from flows.processes import end_family
+from wudi.errors import WudiError
+
+Outcome = Literal["ran", "unchanged", "restored"]
+
+KEPT_LINES = 15
+"""How much of a failed stage's output its error shows."""
+
+CHATTER = ("Running stage '", "> ", "Verifying ", "Updating lock", "Generating lock")
+"""DVC's own lines around a command, which explain no failure."""
+
+
+class StageFailed(WudiError):
+    """The stage's command failed; the message is the end of its output."""
+
+
+class Stopped(Exception):
+    """The run was told to stop before the stage had ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to run, and how."""
+
+    stage: str
+    root: Path
+    limit: float
+    """Seconds, including those spent waiting for another DVC process."""
+    force: bool = False
+    """Run it even when nothing changed."""
+    variables: Mapping[str, str]
+    """Environment variables on top of this process's own."""
+
+
+def run_stage(order: Order, *, on_line: Callable[[str], None], stopping: Event) -> Outcome:
+    """Run one stage, and it alone, with `dvc repro`.
+
+    Several may run at once in one workspace: DVC takes its lock only to look and to record, and each waits for it.
+    What DVC does not wait for is a path in use by another process, such as a stage that outlived a killed run;
+    that is waited for here.
+
+    Raises:
+        StageFailed: The command failed or took longer than its limit.
+        Stopped: `stopping` was set; the stage's processes have ended.
+    """
+    deadline = time.monotonic() + order.limit
+    told = False
+    while True:
+        try:
+            return attempt(order, deadline, on_line, stopping)
+        except PathBusy:
+            if not told:
+                on_line("waiting for another DVC process that works on the same paths")
+                told = True
+            if stopping.wait(2.0):
+                raise Stopped from None
+
+
+class PathBusy(Exception):
+    """Another process reads or writes a path that the stage needs."""
+
+
+def attempt(order: Order, deadline: float, on_line: Callable[[str], None], stopping: Event) -> Outcome:
+    """One `dvc repro` of the stage."""
+    outcome: Outcome = "ran"
+    kept: deque[str] = deque(maxlen=KEPT_LINES)
+    busy = False
+    process = start(order)
+    assert process.stdout is not None
+    try:
+        for line in read_lines(process.stdout, until=lambda: process.poll() is not None):
+            if stopping.is_set():
+                raise Stopped
+            if time.monotonic() > deadline:
+                raise StageFailed(f"took longer than {order.limit:g} s, the limit of its kind, and was stopped")
+            if not line or not line.strip():
+                continue
+            if line == f"Stage '{order.stage}' didn't change, skipping":
+                outcome = "unchanged"
+            elif line.startswith(f"Stage '{order.stage}' is cached - skipping run"):
+                outcome = "restored"
+            busy |= "is busy, it is being blocked by" in line
+            if not line.startswith(CHATTER):
+                kept.append(line.removeprefix(f"ERROR: failed to reproduce '{order.stage}': "))
+            on_line(line)
+        status = process.wait()
+    finally:
+        end_family(process)
+        process.stdout.close()
+    if status == 0:
+        return outcome
+    if busy:
+        raise PathBusy
+    if stopping.is_set():
+        raise Stopped
+    raise StageFailed("\n".join(kept) or f"exited with status {status} and said nothing")
+
+
+def start(order: Order) -> subprocess.Popen[bytes]:
+    """Start DVC in a session of its own, so that a Ctrl-C at the terminal reaches it only through this module."""
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", order.stage]
+    environment = {
+        **os.environ,
+        # Stages call `python`: the one that runs this, whether or not its environment is active.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        # The report of each `dvc` call to its makers would be one more process a stage.
+        "DVC_NO_ANALYTICS": "1",
+        **order.variables,
+    }
+    return subprocess.Popen(
+        command + (["--force"] if order.force else []),
+        cwd=order.root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )

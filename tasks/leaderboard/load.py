@@ -1,0 +1,157 @@
+"""What the other stages wrote, as pandas tables; a missing or broken file is one line that says how to mend it."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from tasks import paths
+from wudi.errors import WudiError
+
+STAGES = {"base": "evaluate_base", "expert": "evaluate_expert@{name}", "recipe": "evaluate_recipe@{name}"}
+
+
+def known_number(value: object) -> object:
+    """lm-eval writes "N/A" for an error that it cannot estimate, as with a single question."""
+    return None if isinstance(value, str) else value
+
+
+class Evaluation(BaseModel):
+    """One benchmark of a scores file; keys beyond these are left to whoever reads the file itself."""
+
+    benchmark: str
+    task: str
+    metric: str
+    filter: str | None = None
+    score: float = Field(allow_inf_nan=False)
+    stderr: Annotated[float | None, BeforeValidator(known_number)] = None
+    questions: int
+    num_fewshot: int | None = None
+    limit: float | None = None
+    chat_template: bool = False
+    task_version: float | str | None = None
+    sandbox: str | None = None
+    model_sha256: str | None = None
+    versions: dict[str, str] = {}
+
+
+class ScoresFile(BaseModel):
+    """scores/NAME.json, without the flat numbers that DVC shows."""
+
+    evaluations: list[Evaluation]
+
+
+def load_scores(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.DataFrame:
+    """Read every model's scores: a row for each model and benchmark, both in the order given.
+
+    Args:
+        kinds: Model name -> base, expert or recipe.
+        benchmarks: What every model must have been measured on.
+
+    Raises:
+        WudiError: A file is missing, broken, or lacks a benchmark.
+    """
+    wanted = list(benchmarks)
+    rows = []
+    for name, kind in kinds.items():
+        path = paths.scores(name)
+        try:
+            parsed = ScoresFile.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise unusable(path, "not found", kind, name) from None
+        except ValidationError as error:
+            mistake = error.errors()[0]
+            where = ".".join(map(str, mistake["loc"]))
+            raise unusable(path, f"not a scores file ({where}: {mistake['msg']})", kind, name) from None
+        found = {evaluation.benchmark: evaluation for evaluation in parsed.evaluations}
+        for benchmark in wanted:
+            if benchmark not in found:
+                raise unusable(path, f"has no score on {benchmark}", kind, name)
+            rows.append({"model": name, "kind": kind, **found[benchmark].model_dump()})
+    return pd.DataFrame(rows).astype({"score": float, "stderr": float})
+
+
+def load_answers(recipes: Iterable[str], benchmarks: Iterable[str]) -> pd.DataFrame:
+    """Read how right each recipe was on each question: rows (benchmark, task, question), a column a recipe.
+
+    Raises:
+        WudiError: A file is missing or broken, or two recipes answered different questions.
+    """
+    wanted = list(benchmarks)
+    columns: dict[str, pd.Series] = {}
+    for name in recipes:
+        answers = pd.concat({benchmark: correctness(name, benchmark) for benchmark in wanted}, names=["benchmark"])
+        for other, reference in columns.items():
+            if not answers.index.equals(reference.index):
+                raise unusable(paths.samples(name), f"answers other questions than {other} does", "recipe", name)
+            break
+        columns[name] = answers
+    return pd.DataFrame(columns)
+
+
+def correctness(name: str, benchmark: str) -> pd.Series:
+    """One recipe's answers on one benchmark: 1 for right, 0 for wrong, by (task, question)."""
+    path = paths.samples(name) / f"{benchmark}.jsonl.gz"
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            answers = [json.loads(line) for line in lines]
+        table = pd.DataFrame(
+            {
+                "task": [str(answer["task"]) for answer in answers],
+                "question": [int(answer["question"]) for answer in answers],
+                "correct": [float(answer["correct"]) for answer in answers],
+            }
+        )
+    except FileNotFoundError:
+        raise unusable(path, "not found", "recipe", name) from None
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise unusable(path, f"not a samples file ({error!r})", "recipe", name) from None
+    return table.set_index(["task", "question"])["correct"]
+
+
+def load_seconds(stage: str, names: Iterable[str], column: str) -> pd.Series:
+    """Read the wall-clock seconds of a stage by model; blank where nothing was measured.
+
+    A clone that pulled its results has measured nothing: there, what results/leaderboard.csv says stays.
+    """
+    measured = {name: read_json(paths.timing(stage, name)).get("seconds") for name in names}
+    seconds = pd.Series(measured, dtype=float, name=column)
+    try:
+        earlier = pd.read_csv(paths.LEADERBOARD, index_col="model")[column]
+    except (OSError, ValueError, KeyError):
+        return seconds
+    return seconds.fillna(earlier.reindex(seconds.index).astype(float))
+
+
+def load_interference(recipes: Iterable[str]) -> pd.DataFrame:
+    """Read the interference of each merge, summed over its layers, before and after; blank where a method has none."""
+    layers = {name: read_json(paths.merged(name) / "merge.json").get("layers", {}) for name in recipes}
+    sums = {name: pd.DataFrame.from_dict(by_layer, orient="index").sum() for name, by_layer in layers.items()}
+    return pd.DataFrame.from_dict(sums, orient="index").reindex(
+        index=list(layers), columns=["loss_before", "loss_after"]
+    )
+
+
+def load_relative_norms(experts: Iterable[str]) -> pd.Series:
+    """Read the size of each task vector relative to the base's weights; blank where its summary is not at hand."""
+    norms = {name: read_json(paths.task_vector(name) / "summary.json").get("relative_norm") for name in experts}
+    return pd.Series(norms, dtype=float, name="relative_norm")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that the leaderboard can do without: empty when it is missing or broken."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def unusable(path: Path, problem: str, kind: str, name: str) -> WudiError:
+    """A file that cannot be used, and the command that makes it."""
+    return WudiError(f"{path}: {problem}; make it with: dvc repro {STAGES[kind].format(name=name)}")

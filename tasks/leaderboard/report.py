@@ -1,0 +1,157 @@
+"""results/report.html: one file that opens offline, the answer first."""
+
+import base64
+import json
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tasks.leaderboard import words
+from tasks.leaderboard.compare import Z_95
+from tasks.leaderboard.gather import Leaderboard
+from tasks.leaderboard.load import load_interference, load_relative_norms
+from tasks.params import Params
+
+TEMPLATE = "report.html.j2"
+
+
+def render(board: Leaderboard, params: Params, drawn: Mapping[str, bytes]) -> str:
+    """Fill the template; `drawn` are the pictures, which go into the page itself."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(
+        finding=words.finding(board),
+        exclusion=words.exclusion(board),
+        benchmarks=board.benchmarks,
+        best=board.best,
+        models=model_rows(board),
+        comparisons=comparison_rows(board),
+        recipes=recipe_rows(board, params),
+        sources=source_rows(board, params),
+        tasks=task_rows(board),
+        versions=versions(board.scores),
+        pictures={name: data_uri(picture) for name, picture in drawn.items()},
+    )
+
+
+def model_rows(board: Leaderboard) -> list[dict[str, Any]]:
+    """The leaderboard: each score ± its standard error in percent, means, and what the paired test says."""
+    scores, errors = board.wide("score"), board.wide("stderr")
+    near = board.not_told_apart
+    rows = []
+    for name in board.summary.index.astype(str):
+        row = board.summary.loc[name]
+        half = Z_95 * row["mean_normalised_stderr"]
+        rows.append(
+            {
+                "name": name,
+                "kind": row["kind"],
+                "rank": "" if pd.isna(row["rank"]) else row["rank"],
+                "mark": "best" if name == board.best else "not told apart" if name in near else "",
+                "scores": [
+                    {"score": words.percent(score), "stderr": words.percent(error)}
+                    for score, error in zip(scores.loc[name], errors.loc[name], strict=True)
+                ],
+                "mean_score": words.percent(row["mean_score"]),
+                "mean_normalised": words.number(row["mean_normalised"]),
+                "interval": words.number(half),
+            }
+        )
+    return rows
+
+
+def comparison_rows(board: Leaderboard) -> list[dict[str, Any]]:
+    """The best recipe against each other one."""
+    return [
+        {
+            "other": other,
+            "difference": words.number(row["difference"]),
+            "low": words.number(row["low"]),
+            "high": words.number(row["high"]),
+            "first_only": row["first_only"],
+            "second_only": row["second_only"],
+            "p": words.probability(row["p_adjusted"]),
+            "apart": other not in board.not_told_apart,
+        }
+        for other, row in board.against_best.iterrows()
+    ]
+
+
+def recipe_rows(board: Leaderboard, params: Params) -> list[dict[str, Any]]:
+    """Each recipe's settings with every default, the interference it left, and its checkpoint's hash."""
+    interference = load_interference(board.recipes)
+    left = 100 * interference["loss_after"] / interference["loss_before"].where(interference["loss_before"] > 0)
+    hashes = board.scores.groupby("model")["model_sha256"].first()
+    rows = []
+    for name in board.recipes:
+        settings = params.recipes[name].as_dict()
+        method = settings.pop("method")
+        rows.append(
+            {
+                "name": name,
+                "method": method,
+                "settings": [f"{key}: {json.dumps(value)}".replace('"', "") for key, value in settings.items()],
+                "interference": words.number(left[name]),
+                "sha256": text(hashes[name])[:12],
+            }
+        )
+    return rows
+
+
+def source_rows(board: Leaderboard, params: Params) -> list[dict[str, str]]:
+    """Where the base and the experts come from."""
+    norms = load_relative_norms(params.experts)
+    models = {"base": params.base, **params.experts}
+    return [
+        {
+            "name": name,
+            "source": model.source,
+            "revision": text(model.revision),
+            "expert_in": ", ".join(benchmark for benchmark in board.benchmarks if params.expert_in(benchmark) == name),
+            "norm": words.number(100 * norms.get(name, float("nan"))),
+        }
+        for name, model in models.items()
+    ]
+
+
+def task_rows(board: Leaderboard) -> list[dict[Hashable, str]]:
+    """How each benchmark was measured; the same for every model, so the distinct values are shown."""
+    columns = ["task", "task_version", "metric", "filter", "num_fewshot", "questions", "limit", "chat_template"]
+    by_benchmark = board.scores.groupby("benchmark", sort=False)
+    table = pd.DataFrame({column: by_benchmark[column].agg(distinct) for column in [*columns, "sandbox"]})
+    return table.reset_index().to_dict("records")
+
+
+def versions(scores: pd.DataFrame) -> dict[str, str]:
+    """The libraries that measured, with the distinct versions of each."""
+    table = pd.DataFrame(list(scores["versions"]))
+    return {str(name): distinct(table[name]) for name in sorted(table.columns)}
+
+
+def distinct(values: Iterable[object]) -> str:
+    """The different values in a column, in a fixed order."""
+    return ", ".join(sorted({text(value) for value in values}))
+
+
+def text(value: object) -> str:
+    """A value in a cell: a dash for nothing, yes and no, whole numbers without a point."""
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return words.BLANK
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def data_uri(picture: bytes) -> str:
+    """A PNG inside the page."""
+    return "data:image/png;base64," + base64.b64encode(picture).decode()

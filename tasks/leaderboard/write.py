@@ -1,0 +1,38 @@
+"""Results on disk: each file appears whole or not at all."""
+
+from pathlib import Path
+
+from tasks import paths
+from tasks.leaderboard.gather import Leaderboard
+from tasks.leaderboard.table import as_csv, as_json, metrics, tidy, wide
+from tasks.params import Params
+
+
+def write_results(board: Leaderboard, params: Params) -> Path:
+    """Write tables, metrics, pictures and the report; return the report's path.
+
+    All but results/leaderboard.csv, which holds seconds, are the same bytes for the same inputs.
+    """
+    from tasks.leaderboard.plots import pictures
+    from tasks.leaderboard.report import render
+
+    drawn = pictures(board)
+    write(paths.SCORES_TABLE, as_csv(tidy(board), index=False))
+    write(paths.METRICS, as_json(metrics(board)))
+    for name, picture in drawn.items():
+        write(paths.PLOTS / name, picture)
+    write_leaderboard(board)
+    return write(paths.REPORT, render(board, params, drawn))
+
+
+def write_leaderboard(board: Leaderboard) -> Path:
+    """Write results/leaderboard.csv."""
+    return write(paths.LEADERBOARD, as_csv(wide(board), index=True))
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    """Put `content` under `path` by renaming a finished file; an interruption leaves the old one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content.encode() if isinstance(content, str) else content)
+    return partial.replace(path)
