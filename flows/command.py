@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from flows.graph import Stage, read_graph, select
@@ -83,10 +83,9 @@ def parse() -> Namespace:
 
 def positive(text: str) -> int:
     """A whole number from 1 up."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"takes a whole number from 1 up, got {text}")
+    return int(text)
 
 
 def check_params(root: Path) -> None:

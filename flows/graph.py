@@ -48,7 +48,8 @@ def read_graph(root: Path) -> tuple[Stage, ...]:
             graph = repo.index.graph
             stages = {name_of(node): read_stage(node, graph) for node in graph if node.cmd}
     except DvcException as error:
-        raise GraphError(f"DVC cannot read the graph: {reasons(error)}") from error
+        hint = "" if (root / "params.yaml").exists() else f"; there is no {root / 'params.yaml'}"
+        raise GraphError(f"DVC cannot read the graph: {reasons(error)}{hint}") from error
     order = TopologicalSorter({name: stages[name].upstream for name in sorted(stages)})
     return tuple(stages[name] for name in order.static_order())
 

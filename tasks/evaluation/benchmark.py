@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from lm_eval.api.model import CachingLM
+from lm_eval.api.task import ConfigurableTask
 from lm_eval.evaluator import evaluate
 from transformers import set_seed
 
@@ -31,6 +32,7 @@ def run_benchmark(name: str, benchmark: Benchmark, model: CachingLM, evaluation:
     tasks = loaded["tasks"]
     set_seed(SEED)
     for task in tasks.values():
+        check_length(name, task, model)
         default = task.config.num_fewshot or 0
         task.set_config("num_fewshot", default if benchmark.num_fewshot is None else benchmark.num_fewshot)
         task.set_fewshot_seed(SEED)
@@ -66,6 +68,16 @@ def run_benchmark(name: str, benchmark: Benchmark, model: CachingLM, evaluation:
         },
         answers,
     )
+
+
+def check_length(name: str, task: ConfigurableTask, model: CachingLM) -> None:
+    """Raise a `ParamsError` where the model has no room for a prompt beside the answer."""
+    answer = (task.config.generation_kwargs or {}).get("max_gen_toks", model.max_gen_toks)
+    if task.OUTPUT_TYPE == "generate_until" and answer >= model.max_length:
+        raise ParamsError(
+            f"evaluation.benchmarks.{name}: {task.config.task} generates up to {answer} tokens, "
+            f"but the model takes {model.max_length} in all; leave the benchmark out"
+        )
 
 
 def counted_metric(name: str, benchmark: Benchmark, row: dict[str, Any]) -> str:

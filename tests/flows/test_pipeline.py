@@ -13,8 +13,9 @@ import pytest
 import yaml
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import LogFilter, LogFilterTaskRunId
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterTaskRunId
 from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.client.schemas.sorting import FlowRunSort, LogSort, TaskRunSort
 from prefect.states import Cancelled
 
 from flows import kinds
@@ -27,6 +28,8 @@ from tests.flows.conftest import dvc
 PROJECT = Path(__file__).parents[2]
 Repository = Callable[..., Path]
 
+SLOW = "stages: {slow: {cmd: 'echo $$ > pid; exec sleep 300', outs: [slow]}}"
+
 
 def outcomes(root: Path, *targets: str, **options: object) -> dict[str, str]:
     """Run the flow in this process and return how each stage ended."""
@@ -35,7 +38,7 @@ def outcomes(root: Path, *targets: str, **options: object) -> dict[str, str]:
 
 def last_flow_run(client: SyncPrefectClient) -> FlowRun:
     """The flow run that was started last."""
-    return max(client.read_flow_runs(limit=200), key=lambda run: run.created)
+    return client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1)[0]
 
 
 def recorded_tasks(names: set[str]) -> dict[str, TaskRun]:
@@ -43,7 +46,9 @@ def recorded_tasks(names: set[str]) -> dict[str, TaskRun]:
     with get_client(sync_client=True) as client:
         last = last_flow_run(client)
         for _ in range(100):
-            tasks = {run.name: run for run in client.read_task_runs(limit=200) if run.flow_run_id == last.id}
+            of_flow = FlowRunFilter(id=FlowRunFilterId(any_=[last.id]))
+            runs = client.read_task_runs(flow_run_filter=of_flow, sort=TaskRunSort.END_TIME_DESC, limit=200)
+            tasks = {run.name: run for run in runs}
             if names <= set(tasks) and all(run.state_name not in ("Pending", "Running") for run in tasks.values()):
                 break
             time.sleep(0.2)
@@ -56,7 +61,7 @@ def command(root: Path, *arguments: str, **variables: str) -> Iterator[subproces
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.pipeline", "--root", str(root), *arguments],
         cwd=PROJECT,
-        env={**os.environ, "PREFECT_HOME": str(root.parent / "prefect"), **variables},
+        env={**os.environ, "PREFECT_HOME": str(root.parent.parent / "prefect"), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -103,7 +108,8 @@ def test_graph_is_the_one_that_dvc_draws(repository: Repository):
     }
 
 
-def test_a_run_leaves_what_dvc_repro_leaves(repository: Repository, server: str):
+@pytest.mark.usefixtures("server")
+def test_a_run_leaves_what_dvc_repro_leaves(repository: Repository):
     by_flow, by_dvc = repository(a="1", b="2"), repository(name="other", a="1", b="2")
     first = outcomes(by_flow, workers=3)
     assert set(first.values()) == {"ran"}
@@ -126,7 +132,8 @@ def test_a_run_leaves_what_dvc_repro_leaves(repository: Repository, server: str)
     }
 
 
-def test_lines_of_a_stage_are_in_its_tasks_log(repository: Repository, server: str):
+@pytest.mark.usefixtures("server")
+def test_lines_of_a_stage_are_in_its_tasks_log(repository: Repository):
     root = repository(a="1")
     assert outcomes(root, "fetch@a") == {"fetch@a": "ran"}
     (root / "models" / "a").unlink()
@@ -138,16 +145,15 @@ def test_lines_of_a_stage_are_in_its_tasks_log(repository: Repository, server: s
     with get_client(sync_client=True) as client:
         for _ in range(100):
             of_task = LogFilter(task_run_id=LogFilterTaskRunId(any_=[task.id]))
-            lines = [log.message for log in client.read_logs(of_task, limit=200)]
+            lines = [log.message for log in client.read_logs(of_task, sort=LogSort.TIMESTAMP_ASC, limit=200, offset=0)]
             if "fetching a" in lines:
                 return
             time.sleep(0.1)
     raise AssertionError(lines)
 
 
-def test_stages_on_gpus_run_side_by_side_each_on_its_own(
-    repository: Repository, server: str, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.mark.usefixtures("server")
+def test_stages_on_gpus_run_side_by_side_each_on_its_own(repository: Repository, monkeypatch: pytest.MonkeyPatch):
     stage = "{{cmd: 'touch {0}.on; for i in `seq 300`; do test -e {1}.on && break; sleep 0.1; done; test -e {1}.on && "
     stage += "echo $CUDA_VISIBLE_DEVICES > {0}', outs: [{0}], meta: {{gpu: 1}}}}"
     root = repository(f"stages:\n  x: {stage.format('x', 'y')}\n  y: {stage.format('y', 'x')}\n")
@@ -156,22 +162,23 @@ def test_stages_on_gpus_run_side_by_side_each_on_its_own(
     assert {(root / name).read_text().strip() for name in "xy"} == {"4", "7"}
 
 
-def test_a_failed_stage_fails_the_flow_by_name(repository: Repository, server: str, capsys: pytest.CaptureFixture[str]):
-    root = repository(a="1", b="bad", c="3")
+@pytest.mark.usefixtures("server")
+def test_a_failed_stage_fails_the_flow_by_name(repository: Repository, capsys: pytest.CaptureFixture[str]):
+    root = repository(b="bad", c="3")
     with pytest.raises(PipelineFailed, match=r"(?s)merge@b failed:\n.*exited with 1") as failure:
         outcomes(root, workers=1)
     assert "Not run, because it depends on that: record." in str(failure.value)
     assert "`dvc repro merge@b`" in str(failure.value)
-    assert (root / "merged" / "a").exists()
     assert (root / "merged" / "c").exists()
     said = capsys.readouterr().out
     assert re.search(r"^failed +merge@b", said, re.MULTILINE)
     assert re.search(r"^not run +record +needs merge@b$", said, re.MULTILINE)
-    assert re.search(r"^6 ran, 1 failed, 1 not run, in \d+ s$", said, re.MULTILINE)
+    assert re.search(r"^4 ran, 1 failed, 1 not run, in \d+ s$", said, re.MULTILINE)
     assert recorded_tasks({"record"})["record"].state_name == "NotReady"
 
 
-def test_a_fetch_is_tried_again(repository: Repository, server: str, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.usefixtures("server")
+def test_a_fetch_is_tried_again(repository: Repository, monkeypatch: pytest.MonkeyPatch):
     root = repository(
         "stages: {fetch: {cmd: 'echo try >> tries; test `wc -l < tries` = 3 && cp tries got', outs: [got]}}"
     )
@@ -182,8 +189,9 @@ def test_a_fetch_is_tried_again(repository: Repository, server: str, monkeypatch
     assert (root / "got").read_text() == "try\n" * 3
 
 
-def test_a_stage_over_its_limit_is_ended(repository: Repository, server: str, monkeypatch: pytest.MonkeyPatch):
-    root = repository("stages: {slow: {cmd: 'sleep 300 & echo $! > pid; wait; touch slow', outs: [slow]}}")
+@pytest.mark.usefixtures("server")
+def test_a_stage_over_its_limit_is_ended(repository: Repository, monkeypatch: pytest.MonkeyPatch):
+    root = repository(SLOW)
     monkeypatch.setattr(kinds, "OTHER", Kind(limit=4))
     with pytest.raises(PipelineFailed, match="took longer than 4 s"):
         outcomes(root)
@@ -232,7 +240,7 @@ def test_ctrl_c_ends_the_stages_and_a_second_flow_is_kept_out_before(
 
 
 def test_cancellation_in_prefect_ends_the_stages(repository: Repository, server: str):
-    root = repository("stages: {slow: {cmd: 'sleep 300 & echo $! > pid; wait; touch slow', outs: [slow]}}")
+    root = repository(SLOW)
     with command(root, PREFECT_API_URL=server) as process, get_client(sync_client=True) as client:
         child = int(wait_for(root / "pid", process))
         last = last_flow_run(client)
@@ -250,7 +258,7 @@ def test_cancellation_in_prefect_ends_the_stages(repository: Repository, server:
     ("graph", "arguments", "message"),
     [
         (None, [], "dvc.yaml: not found"),
-        ("stages: {a: {cmd: 'echo ${nothing}'}}", [], "Could not find 'nothing'"),
+        ("stages: {a: {cmd: 'echo ${nothing}'}}", [], "Could not find 'nothing'; there is no "),
         ("stages: {a: {cmd: echo, outz: [x]}}", [], "outz"),
         ("stages: {a: {cmd: [", [], "dvc.yaml"),
         ("stages: {merge: {cmd: echo}}", ["merg"], "merg: no such stage; did you mean merge?"),
@@ -268,7 +276,7 @@ def test_mistakes_are_told_before_prefect_starts(
     if graph is None:
         (root / "dvc.yaml").unlink()
     monkeypatch.setattr(sys, "argv", ["flows.pipeline", "--root", str(root), *arguments])
-    monkeypatch.setattr("flows.command.run_flow", lambda arguments: pytest.fail("started"))
+    monkeypatch.setattr("flows.command.run_flow", lambda _: pytest.fail("started"))
     with pytest.raises(SystemExit, match="1"):
         main()
     said = capsys.readouterr()

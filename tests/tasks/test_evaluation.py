@@ -1,0 +1,260 @@
+"""Evaluation by lm-eval's own tasks, on the zoo and on the real benchmarks' data."""
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks import paths
+from tasks.evaluate import evaluate
+from tasks.evaluation import model as evaluation_model
+from tasks.evaluation.harness import load_tasks
+from tasks.evaluation.programs import CHECKER, CodeEval, pass_at_1
+from tasks.params import Params, ParamsError, load_params
+from tasks.zoo import ZooSettings, train
+from tests.conftest import ROOT
+from tests.tasks.hub import Hub
+
+needs_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+
+
+@pytest.fixture(scope="module")
+def zoo_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("zoo") / "base"
+    train("base", folder, ZooSettings(base_steps=1, expert_steps=1))
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, zoo_base: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Params]:
+    """Goes to an empty project with that base, and writes its params.yaml with the given benchmarks."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(zoo_base, paths.BASE)
+
+    def write(benchmarks: dict[str, Any], **evaluation: Any) -> Params:
+        values = yaml.safe_load((ROOT / "params.yaml").read_text())
+        values["experts"] = {"one": {"source": "zoo:gsm8k", "benchmarks": list(benchmarks)}}
+        values["evaluation"] |= {"benchmarks": benchmarks, "device": "cpu", "batch_size": 5, **evaluation}
+        paths.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
+        return load_params()
+
+    return write
+
+
+def answers(benchmark: str) -> list[dict[str, Any]]:
+    with gzip.open(paths.samples("base") / f"{benchmark}.jsonl.gz", "rt") as stream:
+        return [json.loads(line) for line in stream]
+
+
+@needs_sandbox
+def test_scores_say_what_they_were_measured_with(project: Callable[..., Params]) -> None:
+    params = project({"math": {"task": "zoo_math", "limit": 6}, "code": {"task": "zoo_humaneval", "limit": 6}})
+    evaluate("base", paths.BASE, params)
+    scores = json.loads(paths.scores("base").read_text())
+    math, code = scores["evaluations"]
+    assert {key for key in scores if key != "evaluations"} == {"math", "code", "mean"}
+    assert (math["benchmark"], math["task"], math["questions"], math["limit"]) == ("math", "zoo_math", 6, 6)
+    assert math["metric"] == "exact_match"
+    assert "math_verify,none" in math["other_metrics"]
+    assert (math["sandbox"], code["sandbox"]) == (None, "bubblewrap")
+    assert code["versions"]["lm_eval"]
+    assert set(code["weights"]) == {"model.safetensors"}
+    for entry in (math, code):
+        lines = answers(entry["benchmark"])
+        assert [line["question"] for line in lines] == list(range(6))
+        assert sum(line["correct"] for line in lines) / 6 == pytest.approx(entry["score"])
+        assert all(line["prompt"] and line["target"] for line in lines)
+
+
+def test_the_same_evaluation_gives_the_same_bytes(project: Callable[..., Params]) -> None:
+    params = project({"gsm8k": {"task": "zoo_gsm8k", "limit": 12}})
+    runs = []
+    for _ in range(2):
+        evaluate("base", paths.BASE, params)
+        runs.append((paths.scores("base").read_bytes(), (paths.samples("base") / "gsm8k.jsonl.gz").read_bytes()))
+    assert runs[0] == runs[1]
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was(
+    project: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = project({"gsm8k": {"task": "zoo_gsm8k", "limit": 23}})
+    evaluate("base", paths.BASE, params)
+    whole = paths.scores("base").read_bytes(), answers("gsm8k")
+    shutil.rmtree(paths.SCORES)
+    shutil.rmtree(paths.SAMPLES)
+    count = 0
+    keep = evaluation_model.Watched.add_partial
+
+    def counting(self: Any, kind: str, request: Any, answer: Any) -> None:
+        nonlocal count
+        if count == 10:
+            raise KeyboardInterrupt
+        count += 1
+        keep(self, kind, request, answer)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluation_model.Watched, "add_partial", counting)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate("base", paths.BASE, params)
+        assert not paths.scores("base").exists()
+        count = -1000
+        evaluate("base", paths.BASE, params)
+    assert count == -1000 + 13, "ten answers were kept"
+    assert (paths.scores("base").read_bytes(), answers("gsm8k")) == whole
+    assert not list((paths.CACHE / "answers").glob("*.db*")), "a finished evaluation leaves no answers behind"
+
+
+def test_a_model_that_is_too_short_for_a_benchmark(project: Callable[..., Params], hub: Hub) -> None:
+    project({"humaneval": {"task": "humaneval", "limit": 2}})
+    config = json.loads((paths.BASE / "config.json").read_text())
+    (paths.BASE / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 512}))
+    arguments = [sys.executable, "-m", "tasks.evaluate", "base"]
+    done = subprocess.run(arguments, env=hub.client(ROOT), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "humaneval generates up to 1024 tokens, but the model takes 512 in all" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "says"),
+    [
+        ({"task": "zoo_gsm9k"}, "lm-eval has no task 'zoo_gsm9k'; did you mean zoo_gsm8k?"),
+        ({"task": "zoo_gsm8k", "limit": 2, "metric": "f1"}, "zoo_gsm8k has no f1,its first filter"),
+        ({"task": "zoo_gsm8k", "limit": 2, "filter": "strict"}, "did you mean|known: exact_match,strict-match"),
+    ],
+)
+def test_mistakes_about_tasks(benchmark: dict[str, Any], says: str, project: Callable[..., Params]) -> None:
+    with pytest.raises(ParamsError, match=says):
+        evaluate("base", paths.BASE, project({"gsm8k": benchmark}))
+    assert not paths.scores("base").exists()
+
+
+def test_the_metric_and_filter_of_params_count(project: Callable[..., Params]) -> None:
+    evaluate("base", paths.BASE, project({"x": {"task": "zoo_gsm8k", "limit": 3, "filter": "flexible-extract"}}))
+    (entry,) = json.loads(paths.scores("base").read_text())["evaluations"]
+    assert entry["filter"] == "flexible-extract"
+    assert list(entry["other_metrics"]) == ["exact_match,strict-match"]
+
+
+@needs_sandbox
+def test_pass_at_k_is_the_unbiased_estimate() -> None:
+    right, wrong = "def f(): return 1", "def f(): return 2"
+    CHECKER.use("bubblewrap", CHECKER.track)
+    assert pass_at_1(["assert f() == 1"], [[right, wrong]]) == 0.5
+    estimates, _ = CodeEval().compute(["assert f() == 1"], [[right, wrong, wrong, wrong]], k=[1, 2, 4])
+    assert estimates == {"pass@1": 0.25, "pass@2": pytest.approx(0.5), "pass@4": 1.0}
+
+
+@pytest.fixture(scope="module")
+def hub(hub_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """The Hub on loopback, and an environment in which clients use it and an empty cache."""
+    with Hub(hub_server, cache=tmp_path_factory.mktemp("hf")) as running:
+        yield running
+
+
+@needs_sandbox
+def test_the_real_benchmarks(hub: Hub, project: Callable[..., Params]) -> None:
+    """GSM8K, MATH, HumanEval and MBPP from the Hub's data, with the harness's own prompts: a small zoo model fails."""
+    project(
+        {
+            "gsm8k": {"task": "gsm8k", "limit": 20},
+            "math": {"task": "minerva_math500", "limit": 20},
+            "humaneval": {"task": "humaneval", "limit": 20},
+            "mbpp": {"task": "mbpp", "limit": 20},
+        },
+        batch_size=20,
+    )
+    environment = hub.client(ROOT)
+    arguments = [sys.executable, "-m", "tasks.evaluate", "base"]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1, "one line a step"
+    assert done.stderr == ""
+    scores = json.loads(paths.scores("base").read_text())
+    expected = {"gsm8k": (5, 3.0), "math": (4, 3.1), "humaneval": (0, 1.0), "mbpp": (3, 1.0)}
+    for entry in scores["evaluations"]:
+        assert (entry["num_fewshot"], entry["task_version"]) == expected[entry["benchmark"]]
+        assert entry["questions"] == 20
+        assert entry["score"] <= 0.1
+    assert "Janet" in answers("gsm8k")[0]["prompt"].split("Question:")[-1]
+    assert answers("math")[0]["prompt"].endswith("Solution:")
+    assert answers("humaneval")[0]["prompt"].startswith("from typing import List")
+    assert answers("mbpp")[0]["prompt"].endswith("[BEGIN]\n")
+
+
+@needs_sandbox
+def test_programs_of_the_real_benchmarks_are_judged_in_the_sandbox(hub: Hub) -> None:
+    """The published solution of a question passes its own test, a wrong one does not."""
+    script = """
+import json
+from tasks.evaluation.harness import load_tasks
+from tasks.evaluation.programs import CHECKER
+CHECKER.use("bubblewrap", CHECKER.track)
+verdicts = {}
+for name, gold in (("humaneval", "canonical_solution"), ("mbpp", "code")):
+    (task,) = load_tasks(name)["tasks"].values()
+    task.build_all_requests(limit=3)
+    for instance in task.instances:
+        instance.resps.append(instance.doc[gold])
+    task.apply_filters()
+    for instance in task.instances:
+        (answer,) = instance.filtered_resps.values()
+        verdicts.setdefault(name, []).extend(task.process_results(instance.doc, [answer]).values())
+        verdicts.setdefault(name + "_wrong", []).extend(
+            task.process_results(instance.doc, [["pass"] if isinstance(answer, list) else "pass"]).values()
+        )
+print(json.dumps(verdicts))
+"""
+    environment = hub.client(ROOT)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    verdicts = json.loads(done.stdout.splitlines()[-1])
+    assert verdicts == {
+        "humaneval": [1.0] * 3,
+        "humaneval_wrong": [0.0] * 3,
+        "mbpp": [1.0] * 3,
+        "mbpp_wrong": [0.0] * 3,
+    }
+
+
+def test_math_is_judged_by_both_rules(hub: Hub) -> None:
+    """minerva_math works beside DVC's antlr, and equivalent answers in another form count."""
+    script = """
+import json
+from tasks.evaluation.harness import load_tasks
+(task,) = load_tasks("minerva_math500")["tasks"].values()
+docs = list(task.test_docs())[:40]
+final = "Final Answer: The final answer is ${}$. I hope it is correct.".format
+right = [task.process_results(doc, [doc["solution"] + " " + final(doc["answer"])]) for doc in docs]
+wrong = [task.process_results(doc, [final("123456789")]) for doc in docs]
+fraction = {**docs[0], "answer": "\\\\frac{1}{2}", "solution": "$\\\\boxed{\\\\frac{1}{2}}$"}
+half = task.process_results(fraction, [final("0.5")])
+print(json.dumps([right, wrong, half]))
+"""
+    environment = hub.client(ROOT)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    right, wrong, half = json.loads(done.stdout.splitlines()[-1])
+    assert half == {"exact_match": 1, "math_verify": 1}
+    assert [verdict["exact_match"] for verdict in right] == [1] * 40
+    assert sum(verdict["math_verify"] for verdict in right) >= 39
+    assert wrong == [{"exact_match": 0, "math_verify": 0}] * 40
+
+
+def test_loading_leaves_nothing_replaced() -> None:
+    import importlib.metadata
+
+    import evaluate as hf_evaluate
+
+    load = hf_evaluate.load
+    load_tasks("zoo_gsm8k")
+    assert hf_evaluate.load is load
+    assert importlib.metadata.version("antlr4-python3-runtime").startswith("4.9")

@@ -1,0 +1,171 @@
+"""The whole pipeline under DVC, for real, on a zoo that is hardly trained: what runs again, and what does not."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+
+PARAMS = {
+    "base": {"source": "zoo:base", "revision": None},
+    "experts": {
+        "gsm8k": {"source": "zoo:gsm8k", "revision": None, "benchmarks": ["gsm8k"]},
+        "mbpp": {"source": "zoo:mbpp", "revision": None, "benchmarks": ["mbpp"]},
+    },
+    "recipes": {"ties": {"method": "ties"}, "wudi": {"method": "wudi", "iterations": 5}},
+    "merge": {"device": "cpu", "dtype": "auto"},
+    "evaluation": {
+        "backend": "hf",
+        "device": "cpu",
+        "dtype": "auto",
+        "batch_size": 8,
+        "sandbox": "bubblewrap",
+        "benchmarks": {"gsm8k": {"task": "zoo_gsm8k", "limit": 4}, "mbpp": {"task": "zoo_mbpp", "limit": 4}},
+    },
+    "zoo": {"seed": 0, "base_steps": 1, "expert_steps": 1},
+}
+
+
+def command(folder: Path, *arguments: str, check: bool = True) -> str:
+    """The output of a command in a folder, with this Python's own programs."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
+    output = done.stdout + done.stderr
+    assert not check or done.returncode == 0, output
+    return output
+
+
+def repro(folder: Path, *options: str) -> list[str]:
+    """Run `dvc repro` and tell which stages ran."""
+    output = command(folder, "dvc", "repro", *options)
+    assert "Traceback" not in output
+    return re.findall(r"^Running stage '([^']+)'", output, flags=re.MULTILINE)
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    file = folder / "params.yaml"
+    values = yaml.safe_load(file.read_text())
+    change(values)
+    file.write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the project, as it stands in the working tree, whose experiment has run once."""
+    folder = tmp_path_factory.mktemp("experiment") / "project"
+    folder.mkdir()
+    tracked = command(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    for name in tracked:
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
+    command(folder, "git", "init", "--quiet")
+    commit(folder)
+    assert len(repro(folder)) == 13
+    return folder
+
+
+def commit(folder: Path) -> None:
+    command(folder, "git", "add", "--all")
+    command(folder, "git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--message=x")
+
+
+def lock(folder: Path) -> str:
+    return (folder / "dvc.lock").read_text()
+
+
+def test_results_are_there(project: Path) -> None:
+    for name in ("leaderboard.csv", "scores.csv", "metrics.json", "report.html", "plots/heatmap.png"):
+        assert (project / "results" / name).stat().st_size > 0
+    assert "scores/wudi.json" in command(project, "dvc", "metrics", "show")
+    status = command(project, "git", "status", "--short")
+    assert set(status.split()) <= {"??", "dvc.lock", "results/"}, "the experiment leaves its lock and its table alone"
+
+
+def test_nothing_runs_twice(project: Path) -> None:
+    assert repro(project) == []
+
+
+def test_forced_runs_leave_the_same_lock(project: Path) -> None:
+    before = lock(project)
+    assert len(repro(project, "--force")) == 13
+    assert lock(project) == before
+
+
+def test_a_changed_recipe_runs_its_own_stages(project: Path) -> None:
+    edit(project, lambda values: values["recipes"]["ties"].update(density=0.3))
+    assert repro(project) == ["merge@ties", "evaluate_recipe@ties", "record"]
+
+
+def test_an_added_recipe_runs_three_stages_and_a_removed_one_the_record(project: Path) -> None:
+    before = lock(project)
+    edit(project, lambda values: values["recipes"].update(mean={"method": "average"}))
+    assert repro(project) == ["merge@mean", "evaluate_recipe@mean", "record"]
+    edit(project, lambda values: values["recipes"].pop("mean"))
+    assert repro(project) == ["record"]
+    assert not (project / "merged" / "mean").exists()
+    assert yaml.safe_load(lock(project))["stages"]["record"] == yaml.safe_load(before)["stages"]["record"]
+
+
+def test_a_change_in_wudi_merges_anew_but_evaluates_nothing_that_stayed_the_same(project: Path) -> None:
+    with (project / "wudi" / "methods" / "swudi.py").open("a") as stream:
+        stream.write("# a remark\n")
+    expected = {"task_vectors@gsm8k", "task_vectors@mbpp", "merge@ties", "merge@wudi"}
+    assert set(repro(project)) == expected
+
+
+def test_a_clone_with_the_remote_has_nothing_to_run(project: Path, tmp_path: Path) -> None:
+    command(project, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    command(project, "dvc", "push")
+    commit(project)
+    command(tmp_path, "git", "clone", "--quiet", str(project), "clone")
+    command(tmp_path / "clone", "dvc", "pull")
+    assert repro(tmp_path / "clone") == []
+
+
+@pytest.mark.parametrize("stage", ["merge@wudi", "evaluate_recipe@wudi"])
+def test_ctrl_c_and_on_again(stage: str, project: Path) -> None:
+    before = lock(project)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", stage],
+        cwd=project,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("> "):
+        assert process.poll() is None
+    time.sleep(2.0)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    output = process.stdout.read()
+    assert process.wait() != 0
+    assert "Traceback" not in output, output
+    assert stage in repro(project)
+    assert lock(project) == before
+
+
+def test_mistakes_are_told_before_any_work(project: Path) -> None:
+    original = (project / "params.yaml").read_text()
+    edit(project, lambda values: values["recipes"]["wudi"].update(method="wudy"))
+    output = command(project, "dvc", "repro", check=False)
+    (project / "params.yaml").write_text(original)
+    assert "recipes.wudi.method: got 'wudy'; did you mean wudi?" in output
+    assert "Traceback" not in output
