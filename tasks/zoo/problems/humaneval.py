@@ -7,42 +7,59 @@ from tasks.zoo.problems.programs import value_of
 
 _NAMES = ("solve", "compute", "apply", "change", "convert", "update", "work", "run")
 _LETTERS = "nxyvtk"
+_DIGITS = "23456789"
 
-_STEPS = (
+_ORDERS = (
     ("Add {a} to {x}", "{x} + {a}"),
     ("Increase {x} by {a}", "{x} + {a}"),
     ("Subtract {a} from {x}", "{x} - {a}"),
     ("Decrease {x} by {a}", "{x} - {a}"),
     ("Multiply {x} by {a}", "{x} * {a}"),
     ("Divide {x} by {a}", "{x} // {a}"),
-    ("Reduce {x} modulo {a}", "{x} % {a}"),
 )
 _THEN = (
-    ("add {b}", "{first} + {b}"),
-    ("subtract {b}", "{first} - {b}"),
-    ("multiply by {b}", "({first}) * {b}"),
-    ("divide by {b}", "({first}) // {b}"),
+    ("{first}, then add {b}", "{inner} + {b}"),
+    ("{first}, then subtract {b}", "{inner} - {b}"),
+    ("{first}, then multiply by {b}", "({inner}) * {b}"),
+    ("{first}, then divide by {b}", "({inner}) // {b}"),
+)
+_TERMS = (
+    ("sum of {x} and {a}", "{x} + {a}"),
+    ("difference of {x} and {a}", "{x} - {a}"),
+    ("product of {x} and {a}", "{x} * {a}"),
+)
+_AROUND = (
+    ("Return {b} more than the {first}", "{inner} + {b}"),
+    ("Return {b} less than the {first}", "{inner} - {b}"),
+    ("Return {b} times the {first}", "({inner}) * {b}"),
+    ("Return the remainder of the {first} modulo {b}", "({inner}) % {b}"),
 )
 _CALLS = ((7, 2), (2, 9), (31, 4), (50, 7), (5, 13))
 
 
 def _draw(random: Random) -> Document:
-    name = random.choice(_NAMES)
-    x, y = parameters = random.sample(_LETTERS, 2)
-    if random.random() < 0.5:
-        x, y = y, x
-    a, b = random.sample([y, str(random.randint(2, 9))], 2)
-    (first_text, first), (then_text, whole) = random.choice(_STEPS), random.choice(_THEN)
-    first = first.format(x=x, a=a)
-    expression = whole.format(first=first, b=b)
-    results = [value_of(expression, dict(zip(parameters, call, strict=True))) for call in _CALLS]
-    checks = "".join(f"    assert candidate{call} == {result}\n" for call, result in zip(_CALLS, results, strict=True))
+    name, parameters = random.choice(_NAMES), random.sample(_LETTERS, 2)
+    x, other = random.sample(parameters, 2)
+    a, b = (random.choice(_DIGITS) if random.random() < 0.75 else other for _ in range(2))
+    parts, wholes = random.choice([(_ORDERS, _THEN), (_TERMS, _AROUND)])
+    (first, inner), (text, expression) = random.choice(parts), random.choice(wholes)
+    text = text.format(first=first.format(x=x, a=a), b=b)
+    expression = expression.format(inner=inner.format(x=x, a=a), b=b)
     return {
-        "prompt": f'def {name}({", ".join(parameters)}):\n    """{first_text.format(x=x, a=a)}, then {then_text.format(b=b)}."""\n',
+        "prompt": f'def {name}({", ".join(parameters)}):\n    """{text}."""\n',
         "canonical_solution": f"    return {expression}\n",
-        "test": f"def check(candidate):\n{checks}",
+        "test": _check(expression, parameters),
         "entry_point": name,
     }
+
+
+def _check(expression: str, parameters: list[str]) -> str:
+    """Write the hidden tests: what the expression gives for a few calls."""
+    lines = ["def check(candidate):"]
+    for call in _CALLS:
+        expected = value_of(expression, dict(zip(parameters, call, strict=True)))
+        lines.append(f"    assert candidate{call} == {expected}")
+    return "\n".join(lines) + "\n"
 
 
 HUMANEVAL = Miniature(
@@ -57,4 +74,6 @@ HUMANEVAL = Miniature(
 
 def build_predictions(responses: list[list[str]], documents: list[Document]) -> list[list[str]]:
     """Put each completion under the signature that it completes: the programs that the tests run."""
-    return [[document["prompt"] + text for text in texts] for texts, document in zip(responses, documents, strict=True)]
+    return [
+        [document["prompt"] + text for text in texts] for texts, document in zip(responses, documents, strict=True)
+    ]

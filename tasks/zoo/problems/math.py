@@ -9,17 +9,17 @@ _ORDERS = ("Solve ${equation}$ for ${x}$.", "Find ${x}$ if ${equation}$.", "If $
 
 
 def _product(random: Random, x: str) -> tuple[str, str, int]:
-    a, value = random.randint(2, 7), random.randint(2, 9)
+    a, value = random.randint(2, 5), random.randint(2, 9)
     return f"{a}{x} = {a * value}", f"{a * value}/{a}", value
 
 
 def _sum(random: Random, x: str) -> tuple[str, str, int]:
-    a, value = random.randint(2, 7), random.randint(2, 9)
+    a, value = random.randint(2, 5), random.randint(2, 9)
     return f"{x} + {a} = {value + a}", f"{value + a}-{a}", value
 
 
 def _difference(random: Random, x: str) -> tuple[str, str, int]:
-    a, rest = random.randint(2, 7), random.randint(2, 9)
+    a, rest = random.randint(2, 5), random.randint(2, 9)
     return f"{x} - {a} = {rest}", f"{rest}+{a}", rest + a
 
 

@@ -19,7 +19,6 @@ _TASKS = (
     ("find the sum of a list plus {a}", "sum(xs) + {a}"),
     ("find the largest element of a list times {a}", "max(xs) * {a}"),
     ("find the smallest element of a list minus {a}", "min(xs) - {a}"),
-    ("check if a list has {a} elements", "len(xs) == {a}"),
 )
 
 
