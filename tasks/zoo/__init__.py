@@ -15,7 +15,7 @@ NAMES: tuple[str, ...] = ("base", "gsm8k", "math", "humaneval", "mbpp")
 """What the zoo can train: the base, and one expert for each miniature."""
 
 TASKS_FOLDER: Path = Path(__file__).parent / "lm_eval_tasks"
-"""The miniatures as lm-eval tasks `zoo_gsm8k`, `zoo_math`, `zoo_humaneval` and `zoo_mbpp`: a `TaskManager` includes it."""
+"""The miniatures as lm-eval tasks `zoo_gsm8k`, `zoo_math`, `zoo_humaneval` and `zoo_mbpp`, for a `TaskManager`."""
 
 
 def train(name: str, folder: Path, settings: ZooSettings, *, base: Path | None = None, track: Track = silent) -> None:
@@ -28,7 +28,7 @@ def train(name: str, folder: Path, settings: ZooSettings, *, base: Path | None =
     if name != "base" and base is None:
         raise ValueError(f"the zoo's expert {name!r} starts from the base: pass the folder with the base")
 
-    # torch and transformers take seconds to import, and whoever only asks for names or folders should not wait for them.
+    # transformers takes seconds to import, and whoever only asks for names or folders should not wait for it.
     from tasks.zoo import training
 
     if base is None or name == "base":

@@ -29,12 +29,7 @@ class Sampler:
         self._prompts = [tokenizer.encode(miniature.prompt(document)) for document in documents]
         self._answers = [tokenizer.encode(miniature.answer(document)) for document in documents]
 
-    @property
-    def problem_length(self) -> float:
-        """Tokens of an average problem with its answer."""
-        return sum(map(len, self._prompts + self._answers)) / len(self._prompts)
-
-    def samples_for(self, problems: float) -> int:
+    def samples_for(self, problems: int) -> int:
         """How many samples hold about this many problems; one at least."""
         return max(1, round(problems / self._problems))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from zlib import crc32
 
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tasks.zoo.problems import MINIATURES, Miniature
 from tasks.zoo.samples import Sampler, batch
@@ -15,13 +15,20 @@ from tasks.zoo.settings import ZooSettings
 from tasks.zoo.tokenizer import train_tokenizer
 from wudi.progress import Track
 
-_BASE_TOKENS = 1600
-_EXPERT_TOKENS = 800
-_TRAIN_DOCUMENTS = 2000
+_BASE_PROBLEMS = 8
+_EXPERT_PROBLEMS = 20
+"""About how many problems of each miniature a step reads."""
+
 _BASE_RATE = 2e-3
-_EXPERT_RATE = 1e-3
+_EXPERT_RATE = 6e-4
+"""Higher than this, experts forget the base and no recipe can merge them."""
+
 _WARM_UP = 0.1
+_TRAIN_DOCUMENTS = 2000
+
 _THREADS = 1
+"""More would be little faster on matrices this small, and many times slower where other work keeps the cores busy; and
+sums that are split among threads round differently, so bytes would depend on the number of cores."""
 
 
 def train_base(folder: Path, settings: ZooSettings, track: Track) -> None:
@@ -36,7 +43,7 @@ def train_base(folder: Path, settings: ZooSettings, track: Track) -> None:
 
 def train_expert(name: str, folder: Path, settings: ZooSettings, base: Path, track: Track) -> None:
     """Train the base further on one miniature."""
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(base)
     model = LlamaForCausalLM.from_pretrained(base, dtype=torch.float32)
     _fit(model, tokenizer, [MINIATURES[name]], name, settings, track)
     _save(model, tokenizer, folder)
@@ -50,7 +57,7 @@ def _architecture(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
         num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=4,
-        max_position_embeddings=512,
+        max_position_embeddings=2048,  # room for the real benchmarks, which want 1024 new tokens
         tie_word_embeddings=False,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -69,12 +76,11 @@ def _fit(
 ) -> None:
     """AdamW with a linear warm-up and a cosine to zero; a step's problems are spread evenly over the miniatures."""
     if name == "base":
-        steps, rate, tokens = settings.base_steps, _BASE_RATE, _BASE_TOKENS
+        steps, rate, problems = settings.base_steps, _BASE_RATE, _BASE_PROBLEMS
     else:
-        steps, rate, tokens = settings.expert_steps, _EXPERT_RATE, _EXPERT_TOKENS
+        steps, rate, problems = settings.expert_steps, _EXPERT_RATE, _EXPERT_PROBLEMS
     generator = torch.Generator().manual_seed(crc32(f"{settings.seed} {name}".encode()))
     samplers = [Sampler(m, tokenizer, m.documents("train", _TRAIN_DOCUMENTS, settings.seed)) for m in miniatures]
-    problems = tokens / sum(sampler.problem_length for sampler in samplers)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
     model.train()
@@ -101,7 +107,7 @@ def _rate(step: int, steps: int) -> float:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Fix the number of threads: sums split differently round differently, and the bytes should not tell."""
+    """Compute with that many threads for a while."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -6,7 +6,7 @@ from tasks.zoo.problems.miniature import Document, Miniature
 from tasks.zoo.problems.programs import value_of
 
 _NAMES = ("solve", "compute", "apply", "change", "convert", "update", "work", "run")
-_LETTERS = "nxyvtk"
+_LETTERS = "abckmnpqtvxyz"
 _DIGITS = "23456789"
 
 _ORDERS = (
@@ -34,13 +34,12 @@ _AROUND = (
     ("Return {b} times the {first}", "({inner}) * {b}"),
     ("Return the remainder of the {first} modulo {b}", "({inner}) % {b}"),
 )
-_CALLS = ((7, 2), (2, 9), (31, 4), (50, 7), (5, 13))
+_CALLS = ((7, 2), (2, 9), (640, 4), (50, 7), (5, 813))
 
 
 def _draw(random: Random) -> Document:
     name, parameters = random.choice(_NAMES), random.sample(_LETTERS, 2)
-    x, other = random.sample(parameters, 2)
-    a, b = (random.choice(_DIGITS) if random.random() < 0.75 else other for _ in range(2))
+    x, a, b = random.choice(parameters), random.choice(_DIGITS), random.choice(_DIGITS)
     parts, wholes = random.choice([(_ORDERS, _THEN), (_TERMS, _AROUND)])
     (first, inner), (text, expression) = random.choice(parts), random.choice(wholes)
     text = text.format(first=first.format(x=x, a=a), b=b)
@@ -74,6 +73,4 @@ HUMANEVAL = Miniature(
 
 def build_predictions(responses: list[list[str]], documents: list[Document]) -> list[list[str]]:
     """Put each completion under the signature that it completes: the programs that the tests run."""
-    return [
-        [document["prompt"] + text for text in texts] for texts, document in zip(responses, documents, strict=True)
-    ]
+    return [[document["prompt"] + text for text in texts] for texts, document in zip(responses, documents, strict=True)]

@@ -7,4 +7,4 @@ _BUILTINS = {"len": len, "max": max, "min": min, "sum": sum}
 
 def value_of(expression: str, names: dict[str, Any]) -> Any:
     """Compute an expression that a generator of this package wrote, so that no answer is written down twice."""
-    return eval(expression, {"__builtins__": _BUILTINS}, names)  # noqa: S307
+    return eval(expression, {"__builtins__": _BUILTINS}, names)
