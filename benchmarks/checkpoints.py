@@ -79,10 +79,10 @@ def compare(device: str) -> tuple[str, list[dict[str, str]]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parameters, size = write_models(folder)
-        about = f"base + {EXPERTS} experts of {parameters / 1e6:.0f} M parameters in bfloat16, {size / 1e9:.2f} GB each"
+        each = f"{parameters / 1e6:.0f} M parameters in bfloat16, {size / 1e9:.2f} GB each"
         copying = copy(folder)
         rows = [{"method": "(copying the four files)", "seconds": f"{copying:.1f}", "peak memory": ""}]
         for method in METHODS:
             seconds, memory = merge_in_process(folder, method, device)
             rows.append({"method": method, "seconds": f"{seconds:.1f}", "peak memory": f"{memory / 1e9:.2f} GB"})
-    return about, rows
+    return f"base + {EXPERTS} experts of {each}", rows

@@ -32,22 +32,23 @@ def main() -> None:
 def evaluate(name: str, folder: Path, params: Params) -> None:
     """Write the scores and the answers of one model, which is loaded once for all benchmarks."""
     from tasks.evaluation.benchmark import run_benchmark
-    from tasks.evaluation.model import load_model, resumable, weights_sha256
+    from tasks.evaluation.model import load_model, model_sha256, resumable
     from tasks.evaluation.programs import CHECKER
 
     started = time.monotonic()
     evaluation = params.evaluation
     CHECKER.use(evaluation.sandbox, track)
-    weights = weights_sha256(folder)
+    sha256 = model_sha256(folder)
     model = load_model(folder, evaluation)
     results = {}
-    with resumable(model, name, weights, evaluation) as caching:
+    with resumable(model, name, sha256, evaluation) as caching:
         for benchmark, settings in evaluation.benchmarks.items():
             model.subject = f"{name} on {benchmark}"
             results[benchmark] = run_benchmark(benchmark, settings, caching, evaluation)
     scores = {benchmark: result.evaluation["score"] for benchmark, result in results.items()}
     write_answers(paths.samples(name), {benchmark: result.answers for benchmark, result in results.items()})
-    write_scores(paths.scores(name), scores, [result.evaluation | {"weights": weights} for result in results.values()])
+    evaluations = [result.evaluation | {"model_sha256": sha256} for result in results.values()]
+    write_scores(paths.scores(name), scores, evaluations)
     write_timing("evaluate", name, time.monotonic() - started, str(model.device))
     step(f"evaluated {name}: " + ", ".join(f"{benchmark} {score:.3f}" for benchmark, score in scores.items()))
 

@@ -68,24 +68,24 @@ def load_model(folder: Path, evaluation: Evaluation) -> Model:
     )
 
 
-def weights_sha256(folder: Path) -> dict[str, str]:
-    """The hash of each weights file of a model: what a score belongs to."""
-    hashes = {}
+def model_sha256(folder: Path) -> str:
+    """The hash of a model's weights, which a score belongs to: of the file, or of the hashes of its shards."""
+    hashes = []
     for file in sorted(folder.glob("*.safetensors")):
         with file.open("rb") as stream:
-            hashes[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return hashes
+            hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 @contextmanager
-def resumable(model: Model, name: str, weights: dict[str, str], evaluation: Evaluation) -> Iterator[CachingLM]:
+def resumable(model: Model, name: str, sha256: str, evaluation: Evaluation) -> Iterator[CachingLM]:
     """Keep each answer on disk as it comes, so that an interrupted evaluation goes on where it was.
 
     Answers belong to the weights and to what decides how they are generated. They are dropped once the evaluation is
     complete: a run that is forced computes them anew.
     """
     settings = evaluation.model_dump(include={"backend", "dtype", "batch_size"})
-    key = hashlib.sha256(json.dumps([weights, settings], sort_keys=True).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([sha256, settings], sort_keys=True).encode()).hexdigest()[:16]
     folder = paths.CACHE / "answers"
     caching = CachingLM(model, str(folder / f"{name}-{key}.db"))
     try:

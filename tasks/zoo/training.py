@@ -15,12 +15,12 @@ from tasks.zoo.settings import ZooSettings
 from tasks.zoo.tokenizer import train_tokenizer
 from wudi.progress import Track
 
-_BASE_PROBLEMS = 8
-_EXPERT_PROBLEMS = 20
+_BASE_PROBLEMS = 12
+_EXPERT_PROBLEMS = 16
 """About how many problems of each miniature a step reads."""
 
 _BASE_RATE = 2e-3
-_EXPERT_RATE = 6e-4
+_EXPERT_RATE = 4e-4
 """Higher than this, experts forget the base and no recipe can merge them."""
 
 _WARM_UP = 0.1

@@ -21,6 +21,7 @@ from tasks.params import Params, ParamsError, load_params
 from tasks.zoo import ZooSettings, train
 from tests.conftest import ROOT
 from tests.tasks.hub import Hub
+from wudi.checkpoint import file_sha256
 
 needs_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 
@@ -65,7 +66,7 @@ def test_scores_say_what_they_were_measured_with(project: Callable[..., Params])
     assert "math_verify,none" in math["other_metrics"]
     assert (math["sandbox"], code["sandbox"]) == (None, "bubblewrap")
     assert code["versions"]["lm_eval"]
-    assert set(code["weights"]) == {"model.safetensors"}
+    assert code["model_sha256"] == file_sha256(paths.BASE / "model.safetensors")
     for entry in (math, code):
         lines = answers(entry["benchmark"])
         assert [line["question"] for line in lines] == list(range(6))

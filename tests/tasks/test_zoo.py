@@ -67,9 +67,9 @@ def answer_as_generated(miniature: Miniature, document: dict[str, Any]) -> str:
 @miniatures
 def test_train_and_test_never_meet(miniature: Miniature) -> None:
     trained = {miniature.question(document) for seed in (0, 1) for document in miniature.documents("train", 1000, seed)}
-    tested = {miniature.question(document) for document in miniature.documents("test", TEST_DOCUMENTS)}
-    assert len(tested) == TEST_DOCUMENTS
-    assert not trained & tested
+    documents = miniature.documents("test", TEST_DOCUMENTS)
+    assert len({miniature.prompt(document) for document in documents}) == TEST_DOCUMENTS
+    assert not trained & {miniature.question(document) for document in documents}
     assert not {miniature.split_of(document) for document in miniature.documents("train", 100)} & {"test"}
 
 

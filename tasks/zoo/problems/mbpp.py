@@ -52,7 +52,7 @@ MBPP = Miniature(
     name="mbpp",
     shots=1,
     draw=_draw,
-    question=lambda document: f"{document['text']} {document['test_list'][0]}",
+    question=lambda document: f"{document['text']} {document['code'].partition('(')[0]}",
     prompt=_prompt,
     answer=lambda document: f"{document['code']}\n[DONE]",
 )

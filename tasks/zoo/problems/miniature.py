@@ -49,13 +49,13 @@ class Miniature:
         return "test" if crc32(self.question(document).encode()) % 5 == 0 else "train"
 
     def documents(self, split: Split, count: int, seed: int = 0) -> list[Document]:
-        """Draw `count` problems of one half, all with different questions."""
+        """Draw `count` problems of one half, all with different prompts."""
         random = Random(f"{self.name} {split} {seed}")
         found: dict[str, Document] = {}
         for _ in range(100 * count):
             document = self.draw(random)
             if self.split_of(document) == split:
-                found.setdefault(self.question(document), document)
+                found.setdefault(self.prompt(document), document)
             if len(found) == count:
                 return list(found.values())
         raise RuntimeError(f"{self.name} has no {count} different {split} problems")
