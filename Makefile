@@ -26,7 +26,7 @@ repro: setup system ## run the whole experiment of params.yaml and print the lea
 	@python -m tasks.leaderboard
 
 test: setup system ## run the tests
-	python -m pytest
+	python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: setup system ## run the tests that take minutes
 	python -m pytest -m slow

@@ -52,7 +52,8 @@ import torch
 torch.zeros(1, device=None if device == "auto" else device)
 started = time.perf_counter()
 experts = open_experts([folder / str(number) for number in range(1, int(sys.argv[4]) + 1)])
-merge(Checkpoint(folder / "0"), experts, Recipe.parse({"method": method}), folder / "out", device=device, overwrite=True)
+recipe = Recipe.parse({"method": method})
+merge(Checkpoint(folder / "0"), experts, recipe, folder / "out", device=device, overwrite=True)
 seconds = time.perf_counter() - started
 print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
 """
