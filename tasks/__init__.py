@@ -2,18 +2,11 @@
 
 import os
 import sys
-from types import TracebackType
 
+from wudi.__main__ import tell_calmly
 
-def _tell_calmly(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Answer a Ctrl-C that comes while a command still imports its libraries, before it can handle one itself."""
-    if issubclass(kind, KeyboardInterrupt):
-        print("interrupted: run the same command again", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-sys.excepthook = _tell_calmly
+# A Ctrl-C can come while a command still imports its libraries, before it can handle one itself.
+sys.excepthook = tell_calmly
 
 # OpenMP's threads spin while they wait. Where stages run side by side that takes the cores from whoever has work: a
 # step of training that takes 10 ms took 200. It must be said before torch is loaded.

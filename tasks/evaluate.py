@@ -10,7 +10,7 @@ from typing import Any
 from tasks import paths
 from tasks.console import command, quiet, step, track
 from tasks.params import Params, load_params
-from tasks.stage import known, parse_model
+from tasks.stage import known, parse_model, required
 from tasks.timing import write_timing
 
 
@@ -21,17 +21,18 @@ def main() -> None:
     params = load_params()
     match kind:
         case "expert":
-            folder = paths.expert(known("experts", name, params.experts))
+            folder = required(paths.expert(known("experts", name, params.experts)), f"fetch@{name}")
         case "recipe":
-            folder = paths.merged(known("recipes", name, params.recipes))
+            folder = required(paths.merged(known("recipes", name, params.recipes)), f"merge@{name}")
         case _:
-            folder = paths.BASE
+            folder = required(paths.BASE, "fetch_base")
     evaluate(name, folder, params)
 
 
 def evaluate(name: str, folder: Path, params: Params) -> None:
     """Write the scores and the answers of one model, which is loaded once for all benchmarks."""
     from tasks.evaluation.benchmark import run_benchmark
+    from tasks.evaluation.harness import load_tasks
     from tasks.evaluation.model import load_model, model_sha256, resumable
     from tasks.evaluation.programs import CHECKER
 
@@ -39,12 +40,13 @@ def evaluate(name: str, folder: Path, params: Params) -> None:
     evaluation = params.evaluation
     CHECKER.use(evaluation.sandbox, track)
     sha256 = model_sha256(folder)
+    tasks = {benchmark: load_tasks(settings.task) for benchmark, settings in evaluation.benchmarks.items()}
     model = load_model(folder, evaluation)
     results = {}
     with resumable(model, name, sha256, evaluation) as caching:
         for benchmark, settings in evaluation.benchmarks.items():
             model.subject = f"{name} on {benchmark}"
-            results[benchmark] = run_benchmark(benchmark, settings, caching, evaluation)
+            results[benchmark] = run_benchmark(benchmark, settings, tasks[benchmark], caching, evaluation)
     scores = {benchmark: result.evaluation["score"] for benchmark, result in results.items()}
     write_answers(paths.samples(name), {benchmark: result.answers for benchmark, result in results.items()})
     evaluations = [result.evaluation | {"model_sha256": sha256} for result in results.values()]

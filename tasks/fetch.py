@@ -1,6 +1,7 @@
 """Bring a model into the project: `python -m tasks.fetch base` or `python -m tasks.fetch expert NAME`."""
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from tasks.console import command, quiet, step, track
 from tasks.params import Model, Params, load_params
 from tasks.stage import known, parse_model
 from tasks.zoo import ZooSettings, train
+from wudi.checkpoint import safetensors_files
 from wudi.errors import WudiError
 
 ATTEMPTS = 5
@@ -34,7 +36,7 @@ def fetch(model: Model, target: Path, params: Params) -> None:
     if model.source.startswith("zoo:"):
         provenance = fetch_zoo(model.source.removeprefix("zoo:"), partial, params.zoo)
     elif model.source.startswith((".", "/", "~")):
-        provenance = fetch_folder(Path(model.source).expanduser(), partial)
+        provenance = fetch_folder(Path(os.path.expanduser(model.source)), partial)  # noqa: PTH111 — leaves an unknown ~user as it is
     else:
         provenance = fetch_hub(model, partial)
     record = json.dumps({"source": model.source, **provenance}, indent=1, sort_keys=True)
@@ -87,6 +89,7 @@ def fetch_folder(source: Path, partial: Path) -> dict[str, object]:
     """Copy what is wanted of a model folder."""
     if not source.is_dir():
         raise WudiError(f"{source}: no such folder; check `source` in params.yaml")
+    safetensors_files(source)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for file in sorted(source.iterdir()):
@@ -134,6 +137,7 @@ def fetch_hub(model: Model, partial: Path) -> dict[str, object]:
                 ) from None
             time.sleep(2.0**attempt / 4)
     shutil.rmtree(partial / ".cache", ignore_errors=True)
+    safetensors_files(partial)
     return {"revision": model.revision, "commit": commit}
 
 

@@ -4,7 +4,7 @@ from tasks import paths
 from tasks.console import command, quiet, step, track
 from tasks.orphans import remove_orphans
 from tasks.params import load_params
-from tasks.stage import known, parse_name
+from tasks.stage import known, parse_name, required
 from tasks.timing import write_timing
 from wudi.checkpoint import Checkpoint
 from wudi.experts import Expert
@@ -18,8 +18,11 @@ def main() -> None:
     recipe = params.recipes[known("recipes", name, params.recipes)]
     remove_orphans(params)
     report = merge(
-        Checkpoint(paths.BASE),
-        [Expert(expert, Checkpoint(paths.task_vector(expert))) for expert in params.experts],
+        Checkpoint(required(paths.BASE, "fetch_base")),
+        [
+            Expert(expert, Checkpoint(required(paths.task_vector(expert), f"task_vectors@{expert}")))
+            for expert in params.experts
+        ],
         recipe,
         paths.merged(name),
         device=params.merge.device,

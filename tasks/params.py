@@ -46,6 +46,8 @@ def valid_source(source: str) -> str:
             raise fail(f"takes {', '.join(f'zoo:{name}' for name in ZOO_NAMES)}")
     elif not source.startswith((".", "/", "~")) and not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise fail("takes zoo:NAME, a Hub id (OWNER/NAME) or a folder (starting with ./, / or ~)")
+    elif Path(source).resolve().is_relative_to(paths.MODELS.resolve()):
+        raise fail("takes a folder outside models/, which the pipeline writes and clears")
     return source
 
 
@@ -69,8 +71,8 @@ class Model(Strict):
     """Where a checkpoint comes from."""
 
     source: Source
-    revision: str | None = None
-    """Branch, tag or commit on the Hub; null: the main branch."""
+    revision: str | None
+    """Branch, tag or commit on the Hub; null: the main branch. Always given, since DVC watches it."""
 
 
 class Expert(Model):
@@ -141,6 +143,9 @@ class Params(Strict):
     def each_benchmark_has_its_expert(self) -> Self:
         """Scores are normalised by the declared expert's, so each benchmark has exactly one."""
         known = list(self.evaluation.benchmarks)
+        for reserved in ("mean", "evaluations"):
+            if reserved in known:
+                raise fail(f"evaluation.benchmarks.{reserved}: the name is taken by a key of the score files")
         for name, expert in self.experts.items():
             for benchmark in expert.benchmarks:
                 if benchmark not in known:
@@ -178,7 +183,7 @@ def load_params(path: Path = paths.PARAMS) -> Params:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path}: not found; run this in the project's root folder") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: takes the sections {', '.join(Params.model_fields)}")
@@ -206,7 +211,10 @@ def one_line(mistake: Any) -> str:
 
 def allowed(message: str) -> str:
     """The sentence of pydantic about what is allowed, in this project's form."""
-    return re.sub(r"^Input should be", "takes", message)
+    message = re.sub(r"^Input should be", "takes", message)
+    message = re.sub(r"takes a valid dictionary.*", "takes a section of keys", message)
+    message = re.sub(r"takes a valid (tuple|list).*", "takes a list", message)
+    return message.replace("Dictionary should have at least 1 item after validation, not 0", "takes at least 1 entry")
 
 
 def keys_at(location: tuple[int | str, ...]) -> list[str]:

@@ -1,5 +1,7 @@
 """Gather what the other stages wrote into the leaderboard, its pictures and the report: `python -m tasks.record`."""
 
+from argparse import ArgumentParser
+
 from tasks.console import command, quiet, step
 from tasks.leaderboard import gather_files, write_results
 from tasks.leaderboard.words import finding
@@ -9,6 +11,7 @@ from tasks.params import load_params
 
 def main() -> None:
     """Write results/ from the scores of every model that params.yaml names."""
+    ArgumentParser(description=main.__doc__, epilog="example: python -m tasks.record").parse_args()
     params = load_params()
     remove_orphans(params)
     board = gather_files(params)

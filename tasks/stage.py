@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Collection
+from pathlib import Path
 
 from wudi.errors import WudiError
 from wudi.settings import nearest
@@ -24,6 +25,13 @@ def parse_model(description: str, example: str, kinds: Collection[str]) -> tuple
     if (options.kind == "base") != (options.name is None):
         parser.error("takes no NAME with base" if options.kind == "base" else f"{options.kind} takes a NAME")
     return options.kind, options.name or "base"
+
+
+def required(folder: Path, stage: str) -> Path:
+    """A folder that an earlier stage makes."""
+    if not folder.is_dir():
+        raise WudiError(f"{folder}: not found; make it with `dvc repro {stage}`")
+    return folder
 
 
 def known(section: str, name: str, names: Collection[str]) -> str:

@@ -3,7 +3,7 @@
 from tasks import paths
 from tasks.console import command, quiet, step, track
 from tasks.params import load_params
-from tasks.stage import known, parse_name
+from tasks.stage import known, parse_name, required
 from wudi.checkpoint import Checkpoint
 from wudi.experts import Expert
 from wudi.task_vectors import write_task_vector
@@ -13,8 +13,10 @@ def main() -> None:
     """Write one expert's task vector and its summary."""
     name = parse_name("Subtract the base from an expert.", "python -m tasks.task_vectors gsm8k", "expert")
     known("experts", name, load_params().experts)
-    expert = Expert(name, Checkpoint(paths.expert(name)))
-    summary = write_task_vector(Checkpoint(paths.BASE), expert, paths.task_vector(name), overwrite=True, track=track)
+    expert = Expert(name, Checkpoint(required(paths.expert(name), f"fetch@{name}")))
+    summary = write_task_vector(
+        Checkpoint(required(paths.BASE, "fetch_base")), expert, paths.task_vector(name), overwrite=True, track=track
+    )
     step(f"task vector of {name}: {100 * summary['relative_norm']:.2f} % of the base's norm")
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from wudi.checkpoint import Checkpoint
+from wudi.errors import WudiError
 
 Kind = Literal["linear", "embedding", "rest"]
 
@@ -60,12 +61,18 @@ def meta_model(config: dict[str, Any]) -> nn.Module | None:
         return None
     import transformers
 
-    architecture = getattr(transformers, architectures[0], None)
-    if architecture is None or model_type not in transformers.CONFIG_MAPPING:
+    architecture = getattr(transformers, str(architectures[0]), None)
+    is_model = isinstance(architecture, type) and issubclass(architecture, transformers.PreTrainedModel)
+    if not is_model or model_type not in transformers.CONFIG_MAPPING:
         return None
     settings = {key: value for key, value in config.items() if key != "model_type"}
-    with torch.device("meta"):
-        model: nn.Module = architecture(transformers.AutoConfig.for_model(model_type, **settings))
+    try:
+        with torch.device("meta"):
+            model: nn.Module = architecture(transformers.AutoConfig.for_model(model_type, **settings))
+    except Exception as error:  # a wrong value in config.json can raise anything in the model's class
+        raise WudiError(
+            f"config.json: transformers cannot build {architectures[0]} from it ({type(error).__name__}: {error})"
+        ) from None
     return model
 
 

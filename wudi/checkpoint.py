@@ -15,6 +15,7 @@ from wudi.errors import WudiError
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
+BYTES |= {"I8": 1, "U8": 1, "BOOL": 1}
 FLOATING = {"F64", "F32", "F16", "BF16"}
 
 
@@ -41,7 +42,7 @@ class TensorInfo:
     @property
     def bytes(self) -> int:
         """The size in bytes."""
-        return self.elements * BYTES.get(self.dtype, 1)
+        return self.elements * BYTES[self.dtype]
 
 
 class Checkpoint:
@@ -78,7 +79,7 @@ class Checkpoint:
     def config(self) -> dict[str, Any]:
         """The content of config.json; empty where there is none."""
         file = self.path / "config.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return read_json(file) if file.is_file() else {}
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -105,15 +106,35 @@ def safetensors_files(path: Path) -> list[Path]:
         raise WudiError(f"{path}: found {found}; takes a Hugging Face folder or a .safetensors file")
     index = path / INDEX
     if index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = indexed_files(index)
         missing = [name for name in names if not (path / name).is_file()]
         if missing:
             raise WudiError(f"{path}: its index names files that are not there: {', '.join(missing)}; fetch it again")
         return [path / name for name in names]
     files = sorted(path.glob("*.safetensors"))
-    if files:
+    if files and not (path / "adapter_config.json").is_file():
         return files
     raise WudiError(f"{path}: {without_safetensors(path)}")
+
+
+def indexed_files(index: Path) -> list[str]:
+    """The shards that an index names, which lie beside it."""
+    weight_map = read_json(index).get("weight_map")
+    names = weight_map.values() if isinstance(weight_map, dict) else []
+    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise WudiError(f"{index}: has no weight_map from tensors to files beside it; fetch the checkpoint again")
+    return sorted(set(names))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The JSON object in a file."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WudiError(f"{file}: not valid JSON ({error}); fetch the checkpoint again") from None
+    if not isinstance(content, dict):
+        raise WudiError(f"{file}: holds no JSON object; fetch the checkpoint again")
+    return content
 
 
 def without_safetensors(path: Path) -> str:

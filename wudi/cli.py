@@ -90,7 +90,11 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         key, equals, value = pair.partition("=")
         if not equals:
             raise WudiError(f"--set {pair}: takes KEY=VALUE")
+        if key in (*values, "method"):
+            raise WudiError(f"--set {pair}: {key} is given already")
         values[key] = value
+    if options.seed is not None and "seed" in values:
+        raise WudiError("--seed: given already by --set seed=...")
     if options.seed is not None:
         values["seed"] = options.seed
     try:

@@ -17,7 +17,7 @@ from wudi.methods import Layer
 from wudi.methods.magnitude import model_thresholds
 from wudi.methods.method import Update
 from wudi.model_folder import copy_companions, model_card, versions, write_index
-from wudi.preflight import check_disk, check_experts
+from wudi.preflight import check_disk, check_experts, equals_base
 from wudi.progress import Track, silent
 from wudi.recipe import Recipe
 from wudi.safetensors_writer import write_safetensors
@@ -65,19 +65,12 @@ def merge(
     started = time.monotonic()
     check_experts(base, experts)
     job = Job(base, experts, recipe, choose_device(device), dtype, roles(base))
-    check_disk(out, sum(info.bytes for info in job.infos().values()))
-    work = WorkFolder(out, job.plan(), overwrite=overwrite)
-
-    done = {shard: work.read_json(measured_name(shard)) for shard in job.output_shards()}
-    missing = [shard for shard, measured in done.items() if measured is None]
-    pending = iter(track([name for shard in missing for name in job.output_shards()[shard]], "merging"))
-    thresholds = job.survey(track) if missing else None
-    started -= sum(measured["seconds"] for measured in done.values() if measured)
-    for shard in missing:
-        done[shard] = job.write_shard(work, shard, pending, thresholds)
-    next(pending, None)  # lets the bar come to its end
-
-    return finish(job, work, done, started)
+    inputs = [base.path, *(expert.checkpoint.path for expert in experts)]
+    with WorkFolder(out, job.plan(), inputs=inputs, overwrite=overwrite) as work:
+        done = {shard: work.read_json(measured_name(shard)) for shard in job.output_shards()}
+        started -= sum(measured["seconds"] for measured in done.values() if measured)
+        job.write_missing(work, done, track)
+        return finish(job, work, done, started)
 
 
 @dataclass(frozen=True)
@@ -170,7 +163,23 @@ class Job:
         update = self.update(layer)
         delta = update.delta.T if self.roles[tensor].transposed else update.delta
         merged = weight.to(self.device).to(torch.float32) + delta.to(torch.float32)
-        return merged.to(TORCH_DTYPES[self.infos()[tensor].dtype]), update.measured, changed
+        rounded = merged.to(TORCH_DTYPES[self.infos()[tensor].dtype])
+        if not torch.isfinite(rounded).all():
+            raise WudiError(
+                f"tensor {tensor} overflows {rounded.dtype} when merged; take another dtype or a smaller scale"
+            )
+        return rounded, update.measured, changed
+
+    def write_missing(self, work: WorkFolder, done: dict[str, Any], track: Track) -> None:
+        """Write the shards that no earlier run has finished, and put what was measured on them into `done`."""
+        missing = {shard: names for shard, names in self.output_shards().items() if done[shard] is None}
+        infos = self.infos()
+        check_disk(work.out, sum(infos[name].bytes for names in missing.values() for name in names))
+        thresholds = self.survey(track) if missing else None
+        pending = iter(track([name for names in missing.values() for name in names], "merging"))
+        for shard in missing:
+            done[shard] = self.write_shard(work, shard, pending, thresholds)
+        next(pending, None)  # lets the bar come to its end
 
     def write_shard(
         self, work: WorkFolder, shard: str, pending: Iterator[str], thresholds: Sequence[float] | None
@@ -202,7 +211,7 @@ def finish(job: Job, work: WorkFolder, shards: dict[str, Any], started: float) -
     changed = {name for shard in shards.values() for name in shard["changed"]}
     unchanged = [expert for expert in job.experts if expert.name not in changed]
     if unchanged:
-        raise WudiError("\n".join(f"expert {e.name} ({e.checkpoint.path}): equals the base" for e in unchanged))
+        raise equals_base(unchanged)
     record = {
         **job.inputs(),
         "device": job.device.type,
@@ -234,7 +243,7 @@ def choose_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        torch.zeros(1, device=chosen).item()  # fails on devices without memory too, such as `meta`
     except (RuntimeError, AssertionError) as error:
         raise WudiError(f"device: got {device!r}; {str(error).splitlines()[0]}; takes auto, cpu or cuda") from None
     return chosen

@@ -4,9 +4,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from wudi.checkpoint import Checkpoint
+from wudi.checkpoint import BYTES, Checkpoint
 from wudi.errors import WudiError
-from wudi.experts import Expert
+from wudi.experts import TASK_VECTOR, Expert
 
 SHOWN = 3
 """Clashes of one expert that are spelled out; further ones are counted."""
@@ -21,9 +21,36 @@ def check_experts(base: Checkpoint, experts: Sequence[Expert]) -> None:
     """
     if not experts:
         raise WudiError("no experts given; a merge takes at least one")
+    check_base(base)
+    same = [expert for expert in experts if list(expert.checkpoint.sha256.values()) == list(base.sha256.values())]
+    if same:
+        raise equals_base(same)
     problems = [f"expert {expert.name}: {clash}" for expert in experts for clash in clashes(base, expert)]
     if problems:
         raise WudiError("\n".join([*problems, "experts must be fine-tuned from the base that they are merged into"]))
+
+
+def check_base(base: Checkpoint) -> None:
+    """Raise a `WudiError` where the base holds something else than weights that can be added to."""
+    if base.metadata.get("content") == TASK_VECTOR:
+        raise WudiError(f"base ({base.path}): is a task vector; name the base model first, then the experts")
+    for name, info in base.tensors.items():
+        quantised = not info.floating and name.endswith(".weight")
+        if quantised or info.dtype not in BYTES:
+            raise WudiError(
+                f"base ({base.path}): tensor {name} is {info.dtype}; merge the weights before they are quantised"
+            )
+
+
+def equals_base(experts: Sequence[Expert]) -> WudiError:
+    """The error for experts that change no weight."""
+    return WudiError(
+        "\n".join(
+            f"expert {expert.name} ({expert.checkpoint.path}): every weight equals the base's; "
+            "name a checkpoint that was fine-tuned from the base"
+            for expert in experts
+        )
+    )
 
 
 def clashes(base: Checkpoint, expert: Expert) -> list[str]:
@@ -32,14 +59,20 @@ def clashes(base: Checkpoint, expert: Expert) -> list[str]:
     if ours and theirs and ours != theirs:
         return [f"its architecture is {theirs}, the base's is {ours}"]
     own = expert.checkpoint.tensors
-    missing = [f"misses tensor {name}" for name in base.tensors if name not in own]
+    needed = [name for name, info in base.tensors.items() if info.floating or not expert.is_task_vector]
+    missing = [f"misses tensor {name}" for name in needed if name not in own]
     extra = [f"has tensor {name}, which the base has not" for name in own if name not in base.tensors]
     shapes = [
         f"tensor {name} has shape {list(own[name].shape)}, the base's has {list(info.shape)}"
         for name, info in base.tensors.items()
         if name in own and own[name].shape != info.shape
     ]
-    found = [*shapes, *missing, *extra]
+    dtypes = [
+        f"tensor {name} is {own[name].dtype}, the base's is {info.dtype}"
+        for name, info in base.tensors.items()
+        if name in own and own[name].floating != info.floating
+    ]
+    found = [*shapes, *dtypes, *missing, *extra]
     more = [f"and {len(found) - SHOWN} more of the kind"] if len(found) > SHOWN else []
     return found[:SHOWN] + more
 

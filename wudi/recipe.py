@@ -26,7 +26,7 @@ class Recipe:
         name = settings.pop("method", None)
         if name is None:
             raise SettingError("method", f"missing; takes {', '.join(METHODS)}")
-        if name not in METHODS:
+        if not isinstance(name, str) or name not in METHODS:
             raise SettingError("method", f"got {name!r}; {nearest(str(name), list(METHODS))}")
         method = METHODS[name]
         return cls(method, method.settings.parse(settings))

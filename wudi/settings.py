@@ -102,11 +102,12 @@ def converted_to(choice: Any, value: Any) -> Any:
         return as_text == "true" if choice is bool and as_text in ("true", "false") else None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+        if not math.isfinite(number) or (choice is int and not number.is_integer()):
+            return None
+        # Whole numbers beyond 2**53 do not survive a float.
+        return choice(value if isinstance(value, int) else number)
+    except (TypeError, ValueError, OverflowError):
         return None
-    if not math.isfinite(number) or (choice is int and not number.is_integer()):
-        return None
-    return choice(number)
 
 
 def within(declared: Field[Any], value: Any) -> bool:

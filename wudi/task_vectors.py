@@ -10,9 +10,8 @@ from torch import Tensor
 
 from wudi.architecture import roles
 from wudi.checkpoint import Checkpoint, TensorInfo
-from wudi.errors import WudiError
 from wudi.experts import TASK_VECTOR, Expert, read_base
-from wudi.preflight import check_disk, check_experts
+from wudi.preflight import check_disk, check_experts, equals_base
 from wudi.progress import Track, silent
 from wudi.safetensors_writer import write_safetensors
 from wudi.work_folder import WorkFolder
@@ -33,7 +32,21 @@ def write_task_vector(
     check_experts(base, [expert])
     infos = {name: replace(info, dtype="F32") for name, info in base.tensors.items() if info.floating}
     check_disk(out, sum(info.bytes for info in infos.values()))
-    work = WorkFolder(out, {"base": base.sha256, "expert": expert.checkpoint.sha256}, overwrite=overwrite)
+    plan = {"base": base.sha256, "expert": expert.checkpoint.sha256}
+    with WorkFolder(out, plan, inputs=[base.path, expert.checkpoint.path], overwrite=overwrite) as work:
+        tensors = write_differences(base, expert, infos, work, track)
+        summary = summarise(expert.name, tensors)
+        if summary["norm"] == 0.0:
+            raise equals_base([expert])
+        work.write_json(SUMMARY, summary)
+        work.finish([])
+    return summary
+
+
+def write_differences(
+    base: Checkpoint, expert: Expert, infos: dict[str, TensorInfo], work: WorkFolder, track: Track
+) -> dict[str, dict[str, Any]]:
+    """Write every tensor of `infos`, shard by shard, and return its kind and its norms."""
     tensors: dict[str, dict[str, Any]] = {}
     kinds = roles(base)
     pending = iter(track(list(infos), f"task vector of {expert.name}"))
@@ -50,15 +63,7 @@ def write_task_vector(
         shard = {name: infos[name] for name in names if name in infos}
         write_safetensors(work.path / file, shard, differences(shard), {"format": "pt", "content": TASK_VECTOR})
     next(pending, None)
-    summary = summarise(expert.name, tensors)
-    if summary["norm"] == 0.0:
-        raise WudiError(
-            f"expert {expert.name} ({expert.checkpoint.path}): every weight equals the base's; "
-            "name a checkpoint that was fine-tuned from the base"
-        )
-    work.write_json(SUMMARY, summary)
-    work.finish([])
-    return summary
+    return tensors
 
 
 def norm(tensor: Tensor) -> float:

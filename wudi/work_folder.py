@@ -1,14 +1,19 @@
 """A folder that appears under its name only when it is complete, and is filled in steps that outlive a crash."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from wudi.errors import WudiError
 
 PLAN = "plan.json"
+OURS = ("merge.json", "summary.json")
+"""What marks a finished folder as this project's, which --overwrite may replace."""
 
 
 class WorkFolder:
@@ -16,19 +21,49 @@ class WorkFolder:
 
     It keeps the plan of what is being made. Work that an interrupted run left is taken over when its plan is equal to
     this run's (recipe, hashes of all inputs, dtype, ...) and is thrown away when it is not; that a file exists says
-    nothing.
+    nothing. No two processes work in it at once. `inputs` and what no merge has written are never replaced.
     """
 
-    def __init__(self, out: Path, plan: dict[str, Any], *, overwrite: bool = False) -> None:
-        if out.exists() and not overwrite:
-            raise WudiError(f"{out}: exists already; remove it, name another folder, or add --overwrite")
-        self.out = out
-        self.path = out.with_name(out.name + ".partial")
+    def __init__(self, out: Path, plan: dict[str, Any], *, inputs: Sequence[Path], overwrite: bool = False) -> None:
+        self.out = out.absolute()
+        self.path = self.out.with_name(self.out.name + ".partial")
+        self.refuse_to_harm(inputs, overwrite=overwrite)
         text = json.dumps(plan, indent=1, sort_keys=True)
-        if not (self.path / PLAN).is_file() or (self.path / PLAN).read_text(encoding="utf-8") != text:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.path.mkdir(parents=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = lock(self.path)
+            if (self.path / PLAN).is_file() and (self.path / PLAN).read_bytes() == text.encode():
+                return
+            if any(self.path.iterdir()) and not (self.path / PLAN).exists():
+                raise WudiError(f"{self.path}: is not of this program's making; remove it or name another folder")
+            for left in self.path.iterdir():
+                left.unlink()
             self.write_text(PLAN, text)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise WudiError(f"{out}: cannot be written ({error.strerror}); name another folder") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    def refuse_to_harm(self, inputs: Sequence[Path], *, overwrite: bool) -> None:
+        """Raise a `WudiError` rather than replace an input, or anything that no merge has written."""
+        target = self.out.resolve()
+        for source in inputs:
+            if source.resolve().is_relative_to(target):
+                raise WudiError(f"{self.out}: is or holds the input {source}; name another folder")
+        if not (self.out.exists() or self.out.is_symlink()):
+            return
+        if not overwrite:
+            raise WudiError(f"{self.out}: exists already; remove it, name another folder, or add --overwrite")
+        if self.out.is_symlink() or not self.out.is_dir():
+            raise WudiError(f"{self.out}: is no folder; remove it or name another")
+        if any(self.out.iterdir()) and not any((self.out / name).is_file() for name in OURS):
+            raise WudiError(f"{self.out}: was not written by a merge; remove it yourself or name another folder")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file whole or not at all."""
@@ -49,14 +84,28 @@ class WorkFolder:
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
     def finish(self, scaffolding: list[str]) -> None:
-        """Drop the plan and other `scaffolding`, and give the folder its name."""
-        for name in [PLAN, *scaffolding]:
+        """Drop the `scaffolding` and give the folder its name; the plan goes last, as it marks the folder as ours."""
+        for name in scaffolding:
             (self.path / name).unlink(missing_ok=True)
         sync_folder(self.path)
+        replaced = self.out.with_name(self.out.name + ".replaced.partial")
         if self.out.exists():
-            shutil.rmtree(self.out)
+            self.out.rename(replaced)
         self.path.rename(self.out)
+        (self.out / PLAN).unlink()
         sync_folder(self.out.parent)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def lock(folder: Path) -> int:
+    """Lock a folder for as long as this process works in it, and return its descriptor."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise WudiError(f"{folder}: another process is writing there; wait for it or name another folder") from None
+    return descriptor
 
 
 def sync_folder(folder: Path) -> None:

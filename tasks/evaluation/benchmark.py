@@ -10,7 +10,7 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.evaluator import evaluate
 from transformers import set_seed
 
-from tasks.evaluation.harness import executes_programs, load_tasks
+from tasks.evaluation.harness import executes_programs
 from tasks.params import Benchmark, Evaluation, ParamsError
 from wudi.settings import nearest
 
@@ -26,9 +26,10 @@ class Result:
     answers: list[dict[str, Any]]
 
 
-def run_benchmark(name: str, benchmark: Benchmark, model: CachingLM, evaluation: Evaluation) -> Result:
-    """Ask the model every question of a benchmark and score its answers as lm-eval does."""
-    loaded = load_tasks(benchmark.task)
+def run_benchmark(
+    name: str, benchmark: Benchmark, loaded: dict[str, Any], model: CachingLM, evaluation: Evaluation
+) -> Result:
+    """Ask the model every question of a benchmark (`loaded` by `load_tasks`) and score its answers as lm-eval does."""
     tasks = loaded["tasks"]
     set_seed(SEED)
     for task in tasks.values():

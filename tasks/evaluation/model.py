@@ -14,7 +14,7 @@ from lm_eval.models.huggingface import HFLM
 
 from tasks import paths
 from tasks.console import bar
-from tasks.params import Evaluation
+from tasks.params import Evaluation, ParamsError
 
 
 class Model(HFLM):
@@ -58,11 +58,27 @@ class Watched:
         self.advance()
 
 
+def device_of(evaluation: Evaluation) -> str:
+    """The device of params.yaml; `auto` is the GPU where there is one.
+
+    Raises:
+        ParamsError: No such device, or not on this machine.
+    """
+    if evaluation.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=evaluation.device).item()
+    except (RuntimeError, AssertionError) as error:
+        problem = str(error).splitlines()[0]
+        raise ParamsError(f"params.yaml: evaluation.device: got {evaluation.device!r}; {problem}") from None
+    return evaluation.device
+
+
 def load_model(folder: Path, evaluation: Evaluation) -> Model:
     """The model of a folder, on the device and in the dtype of params.yaml."""
     return Model(
         pretrained=str(folder),
-        device=("cuda" if torch.cuda.is_available() else "cpu") if evaluation.device == "auto" else evaluation.device,
+        device=device_of(evaluation),
         dtype=evaluation.dtype,
         batch_size=evaluation.batch_size,
     )
@@ -92,5 +108,5 @@ def resumable(model: Model, name: str, sha256: str, evaluation: Evaluation) -> I
         yield caching
     finally:
         caching.dbdict.close()
-    for file in folder.glob(f"{name}-*.db*"):
+    for file in folder.glob(f"{name}-{'[0-9a-f]' * 16}.db*"):
         file.unlink()

@@ -35,6 +35,8 @@ class ProgramChecker:
     def run(self, programs: Sequence[Program]) -> None:
         """Run the programs whose verdict is not known yet."""
         new = [program for program in dict.fromkeys(programs) if program not in self._passed]
+        if not new:
+            return
         verdicts = run_programs(new, isolation=self.isolation, track=self.track)
         self._passed.update((program, verdict.passed) for program, verdict in zip(new, verdicts, strict=True))
 

@@ -41,7 +41,7 @@ def project(tmp_path: Path, zoo_base: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     def write(benchmarks: dict[str, Any], **evaluation: Any) -> Params:
         values = yaml.safe_load((ROOT / "params.yaml").read_text())
-        values["experts"] = {"one": {"source": "zoo:gsm8k", "benchmarks": list(benchmarks)}}
+        values["experts"] = {"one": {"source": "zoo:gsm8k", "revision": None, "benchmarks": list(benchmarks)}}
         values["evaluation"] |= {"benchmarks": benchmarks, "device": "cpu", "batch_size": 5, **evaluation}
         paths.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
         return load_params()

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.conftest import moved, random_tensors, write_model
+from tests.conftest import CONFIG, moved, random_tensors, write_model
 from wudi import Recipe, WudiError
 from wudi.checkpoint import Checkpoint
 from wudi.cli import main
@@ -232,7 +232,7 @@ def test_an_expert_that_equals_the_base(tmp_path: Path) -> None:
     base = write_model(tmp_path / "base", random_tensors(0))
     same = write_model(tmp_path / "same", random_tensors(0))
     other = write_model(tmp_path / "other", moved(random_tensors(0), 1))
-    with pytest.raises(WudiError, match=r"same.*equals the base"):
+    with pytest.raises(WudiError, match=r"same.*every weight equals"):
         run(base, [same, other], tmp_path / "out")
     with pytest.raises(WudiError, match=r"same.*every weight equals"):
         write_task_vector(Checkpoint(base), open_experts([same])[0], tmp_path / "vector")
@@ -253,7 +253,7 @@ def test_no_room_on_the_disk(trio: tuple[Path, list[Path]], tmp_path: Path, monk
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(WudiError, match=r"needs 0\.00 GB, but the disk has 0\.00 GB free"):
         run(*trio, tmp_path / "out")
-    assert not list(tmp_path.glob("out*"))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -315,3 +315,84 @@ def test_the_expert_knows_its_kind(trio: tuple[Path, list[Path]], tmp_path: Path
     assert not replace(vector, checkpoint=expert.checkpoint).is_task_vector
     weight = Checkpoint(base).read(LINEAR)
     assert torch.equal(vector.delta(LINEAR, weight), expert.delta(LINEAR, weight))
+
+
+def test_an_input_is_never_replaced(trio: tuple[Path, list[Path]], tmp_path: Path) -> None:
+    base, experts = trio
+    for out in (base, tmp_path):
+        with pytest.raises(WudiError, match="is or holds the input"):
+            run(base, experts, out, overwrite=True)
+    assert (base / "config.json").is_file()
+
+
+def test_only_a_merge_is_overwritten(trio: tuple[Path, list[Path]], tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("x")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "thesis.txt").write_text("x")
+    for out, says in (
+        ("thesis", "was not written by a merge"),
+        ("file", "is no folder"),
+        ("out", "not of this program"),
+    ):
+        with pytest.raises(WudiError, match=says):
+            run(*trio, tmp_path / out, overwrite=True)
+    with pytest.raises(WudiError, match="cannot be written"):
+        run(*trio, tmp_path / "file" / "out")
+    assert len(list(tmp_path.rglob("thesis.txt"))) == 2
+
+
+def test_two_processes_do_not_write_one_folder(trio: tuple[Path, list[Path]], tmp_path: Path) -> None:
+    def track(items: Sequence[Any], _: str) -> Iterable[Any]:
+        with pytest.raises(WudiError, match="another process is writing"):
+            run(*trio, tmp_path / "out")
+        return items
+
+    run(*trio, tmp_path / "out", track=track)
+
+
+def test_an_overflow_of_the_output_is_an_error(tmp_path: Path) -> None:
+    name = "layers.0.up.weight"
+    for file, value in (("base", 6e4), ("expert", 6.4e4)):
+        save_file({name: torch.full((2, 2), value).half()}, tmp_path / f"{file}.safetensors")
+    with pytest.raises(WudiError, match=rf"{name} overflows torch.float16"):
+        run(tmp_path / "base.safetensors", [tmp_path / "expert.safetensors"], tmp_path / "o", settings={"scale": 9.0})
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
+def test_quantised_weights_are_refused(dtype: torch.dtype, tmp_path: Path) -> None:
+    for file in ("base", "expert"):
+        save_file({"layers.0.up.weight": torch.ones(2, 2).to(dtype)}, tmp_path / f"{file}.safetensors")
+    with pytest.raises(WudiError, match="before they are quantised"):
+        run(tmp_path / "base.safetensors", [tmp_path / "expert.safetensors"], tmp_path / "out")
+
+
+def test_buffers_pass_through_task_vectors(tmp_path: Path) -> None:
+    for file, value in (("base", 0.0), ("expert", 1.0)):
+        tensors = {"layers.0.w.weight": torch.full((2, 2), value), "position_ids": torch.arange(3)}
+        save_file(tensors, tmp_path / f"{file}.safetensors")
+    base = Checkpoint(tmp_path / "base.safetensors")
+    write_task_vector(base, open_experts([tmp_path / "expert.safetensors"])[0], tmp_path / "vector")
+    out = run(tmp_path / "base.safetensors", [tmp_path / "vector"], tmp_path / "out").out
+    assert torch.equal(load_file(out / "model.safetensors")["position_ids"], torch.arange(3))
+    with pytest.raises(WudiError, match="is a task vector; name the base"):
+        run(tmp_path / "vector", [tmp_path / "expert.safetensors"], tmp_path / "wrong")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("config.json", "{", "config.json: not valid JSON"),
+        ("config.json", "[1]", "config.json: holds no JSON object"),
+        ("config.json", CONFIG.replace('"hidden_size": 16', '"hidden_size": "abc"'), "transformers cannot build"),
+        ("model.safetensors.index.json", "{}", "has no weight_map"),
+        ("model.safetensors.index.json", '{"weight_map": {"w": "../a.safetensors"}}', "has no weight_map"),
+    ],
+)
+def test_damaged_descriptions(file: str, text: str, says: str, trio: tuple[Path, list[Path]], tmp_path: Path) -> None:
+    base, experts = trio
+    (base / file).write_text(text)
+    with pytest.raises(WudiError, match=says):
+        run(base, experts, tmp_path / "out")

@@ -20,6 +20,8 @@ def rank_of_threshold(count: int, density: float) -> int:
 
 def magnitude_threshold(delta: Tensor, density: float) -> float:
     """The smallest magnitude that is kept when `density` of the entries of one tensor are kept."""
+    if delta.numel() == 0:
+        return 0.0
     rank = rank_of_threshold(delta.numel(), density)
     if delta.is_cuda:
         return float(delta.abs().flatten().kthvalue(rank).values)
