@@ -36,8 +36,9 @@ difference is ‖Δ − Δ′‖ / ‖Δ′‖ of the two updates after {few} st
 
 ## Whole merges, from disk to disk
 
-{about}. Seconds include hashing every input and output; memory is the peak of the process, memory-mapped
-input files included.
+{about}.
+Seconds include hashing every input and output; memory is the peak of the process, memory-mapped inputs included. `wudi`
+is left out here: its time is that of its 300 steps on each layer, which the table above has.
 
 {table(merges)}
 """

@@ -14,5 +14,5 @@ class ZooSettings(BaseModel):
     base_steps: int = Field(default=250, ge=1)
     """Training steps of the base on all four miniatures: enough for the form of an answer, not for the skill."""
 
-    expert_steps: int = Field(default=250, ge=1)
+    expert_steps: int = Field(default=300, ge=1)
     """Training steps of each expert on its own miniature, starting from the base."""
