@@ -58,8 +58,8 @@ def make_project(folder: Path, answers: Answers = ANSWERS, recipes: Sequence[str
     params = {
         "base": {"source": "zoo:base", "revision": None},
         "experts": {
-            "gsm": {"source": "zoo:gsm8k", "benchmarks": ["gsm8k"]},
-            "maths": {"source": "zoo:math", "benchmarks": ["math"]},
+            "gsm": {"source": "zoo:gsm8k", "revision": None, "benchmarks": ["gsm8k"]},
+            "maths": {"source": "zoo:math", "revision": None, "benchmarks": ["math"]},
         },
         "recipes": {name: {"method": "wudi" if name == "wudi" else "average"} for name in recipes},
         "merge": {"device": "auto", "dtype": "auto"},
