@@ -72,7 +72,7 @@ def command(root: Path, *arguments: str, **variables: str) -> Iterator[subproces
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(30)
+            process.wait(120)
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> str:
