@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-slow lint types bench system clean
+.PHONY: help setup repro test lint types bench system clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,9 +27,6 @@ repro: setup system ## run the whole experiment of params.yaml and print the lea
 
 test: setup system ## run the tests
 	python -m pytest --numprocesses 2 --dist loadfile
-
-test-slow: setup system ## run the tests that take minutes
-	python -m pytest -m slow
 
 lint: setup ## check style and formatting
 	ruff check .
