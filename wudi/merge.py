@@ -60,7 +60,8 @@ def merge(
     goes on at the first missing shard and ends in the same bytes.
 
     Raises:
-        WudiError: Experts that do not fit the base or equal it, NaN or infinity in an input, no room on the disk.
+        WudiError: Experts that do not fit the base or equal it, NaN or infinity in an input, an output that overflows
+            its dtype, `out` that is an input or no merge, no room on the disk.
     """
     started = time.monotonic()
     check_experts(base, experts)

@@ -34,9 +34,11 @@ class WorkFolder:
             self._lock = lock(self.path)
             if (self.path / PLAN).is_file() and (self.path / PLAN).read_bytes() == text.encode():
                 return
-            if any(self.path.iterdir()) and not (self.path / PLAN).exists():
+            # Killed in here, the folder must still be known as ours: the plan goes last and comes first.
+            others = [left for left in self.path.iterdir() if not left.name.startswith(PLAN)]
+            if others and not (self.path / PLAN).exists():
                 raise WudiError(f"{self.path}: is not of this program's making; remove it or name another folder")
-            for left in self.path.iterdir():
+            for left in others:
                 left.unlink()
             self.write_text(PLAN, text)
         except OSError as error:

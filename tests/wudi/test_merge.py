@@ -343,6 +343,15 @@ def test_only_a_merge_is_overwritten(trio: tuple[Path, list[Path]], tmp_path: Pa
     assert len(list(tmp_path.rglob("thesis.txt"))) == 2
 
 
+def test_a_run_that_was_killed_while_it_wrote_its_plan_is_no_obstacle(
+    trio: tuple[Path, list[Path]], tmp_path: Path
+) -> None:
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "plan.json.tmp").write_text("{")
+    run(*trio, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("plan*"))
+
+
 def test_two_processes_do_not_write_one_folder(trio: tuple[Path, list[Path]], tmp_path: Path) -> None:
     def track(items: Sequence[Any], _: str) -> Iterable[Any]:
         with pytest.raises(WudiError, match="another process is writing"):
