@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.run(options)
     except WudiError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:
+        # Whoever read the output, `head` perhaps, has enough. What is still buffered must not fail again on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
