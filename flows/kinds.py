@@ -27,6 +27,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "fetch": Kind(limit=12 * HOUR, retries=3),
         "task_vectors": Kind(limit=4 * HOUR),
+        "similarity": Kind(limit=4 * HOUR),
         "merge": Kind(limit=12 * HOUR),
         "evaluate": Kind(limit=24 * HOUR),
         "record": Kind(limit=1 * HOUR),

@@ -11,12 +11,14 @@ from tasks.console import command, quiet, step, track
 from tasks.params import Model, Params, load_params
 from tasks.stage import known, parse_model
 from tasks.zoo import ZooSettings, train
-from wudi.checkpoint import safetensors_files
+from wudi.checkpoint import is_adapter, safetensors_files
 from wudi.errors import WudiError
 
 ATTEMPTS = 5
 WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "tokenizer.model", "*.tiktoken", "LICENSE*", "NOTICE*"]
 """What a merge and an evaluation need: no pickles, no optimizer states, no other frameworks' weights."""
+UNWANTED = ["*/*"]
+"""Subfolders: the checkpoints along a training (an adapter's repository often keeps them), other formats."""
 
 
 def main() -> None:
@@ -39,6 +41,9 @@ def fetch(model: Model, target: Path, params: Params) -> None:
         provenance = fetch_folder(Path(os.path.expanduser(model.source)), partial)  # noqa: PTH111 — leaves an unknown ~user as it is
     else:
         provenance = fetch_hub(model, partial)
+    if target == paths.BASE and is_adapter(partial):
+        shutil.rmtree(partial)
+        raise WudiError(f"{model.source}: is a PEFT adapter; name the model that it was trained on as the base")
     record = json.dumps({"source": model.source, **provenance}, indent=1, sort_keys=True)
     (partial / "source.json").write_text(record + "\n", encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
@@ -86,7 +91,7 @@ def zoo_code_hash() -> str:
 
 
 def fetch_folder(source: Path, partial: Path) -> dict[str, object]:
-    """Copy what is wanted of a model folder."""
+    """Copy what is wanted of a model's or an adapter's folder."""
     if not source.is_dir():
         raise WudiError(f"{source}: no such folder; check `source` in params.yaml")
     safetensors_files(source)
@@ -113,8 +118,10 @@ def fetch_hub(model: Model, partial: Path) -> dict[str, object]:
     disable_progress_bars()
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            commit = HfApi().model_info(model.source, revision=model.revision).sha
-            snapshot_download(model.source, revision=commit, local_dir=partial, allow_patterns=WANTED)
+            info = HfApi().model_info(model.source, revision=model.revision)
+            snapshot_download(
+                model.source, revision=info.sha, local_dir=partial, allow_patterns=WANTED, ignore_patterns=UNWANTED
+            )
             break
         except GatedRepoError:
             raise WudiError(
@@ -137,8 +144,11 @@ def fetch_hub(model: Model, partial: Path) -> dict[str, object]:
                 ) from None
             time.sleep(2.0**attempt / 4)
     shutil.rmtree(partial / ".cache", ignore_errors=True)
+    listed = {sibling.rfilename for sibling in info.siblings or []}
+    for left in [file for file in partial.iterdir() if file.is_file() and file.name not in listed]:
+        left.unlink()  # by an interrupted fetch from another source
     safetensors_files(partial)
-    return {"revision": model.revision, "commit": commit}
+    return {"revision": model.revision, "commit": info.sha}
 
 
 if __name__ == "__main__":

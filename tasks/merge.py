@@ -27,10 +27,13 @@ def main() -> None:
         paths.merged(name),
         device=params.merge.device,
         dtype=params.merge.dtype,
+        precision=params.merge.precision,
+        measure=params.merge.measure,
         overwrite=True,
         track=track,
+        say=step,
     )
-    write_timing("merge", name, report.seconds, report.device)
+    write_timing("merge", name, report.seconds, report.device, report.tensor_seconds)
     step(f"merged {len(params.experts)} experts by {name} on {report.device} in {report.seconds:.1f} s")
 
 

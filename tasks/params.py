@@ -89,6 +89,10 @@ class Merge(Strict):
     """auto (the GPU where there is one), cpu, cuda, cuda:1, ..."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Data type of the merged checkpoint; auto: the base's. Arithmetic is float32 always."""
+    precision: Literal["float32", "tf32"] = "float32"
+    """Of matrix products on a GPU: exact, or with 10 bits of mantissa."""
+    measure: bool = False
+    """Whether each linear layer's interference is measured for every recipe, and not for the WUDI family alone."""
 
 
 class Benchmark(Strict):
@@ -137,6 +141,16 @@ class Params(Strict):
                 raise fail(f"recipes.{name}: the name is taken by {'the base' if name == 'base' else 'an expert'}")
         if "base" in self.experts:
             raise fail("experts.base: the name is taken by the base")
+        return self
+
+    @model_validator(mode="after")
+    def recipes_fit_the_experts(self) -> Self:
+        """A weight names an expert, and a method for two experts has two."""
+        for name, recipe in self.recipes.items():
+            try:
+                recipe.check(list(self.experts))
+            except SettingError as error:
+                raise fail(f"recipes.{name}.{error}") from error
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ CACHE = Path(".cache")
 
 LEADERBOARD = RESULTS / "leaderboard.csv"
 SCORES_TABLE = RESULTS / "scores.csv"
+SIMILARITY = RESULTS / "similarity.json"
 METRICS = RESULTS / "metrics.json"
 PLOTS = RESULTS / "plots"
 REPORT = RESULTS / "report.html"

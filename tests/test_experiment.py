@@ -78,7 +78,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
     command(folder, "git", "init", "--quiet")
     commit(folder)
-    assert len(repro(folder)) == 13
+    assert len(repro(folder)) == 14
     return folder
 
 
@@ -92,7 +92,7 @@ def lock(folder: Path) -> str:
 
 
 def test_results_are_there(project: Path) -> None:
-    for name in ("leaderboard.csv", "scores.csv", "metrics.json", "report.html", "plots/heatmap.png"):
+    for name in ("leaderboard.csv", "scores.csv", "metrics.json", "report.html", "plots/similarity.png"):
         assert (project / "results" / name).stat().st_size > 0
     assert "scores/wudi.json" in command(project, "dvc", "metrics", "show")
     status = command(project, "git", "status", "--short")
@@ -125,9 +125,9 @@ def test_an_added_recipe_runs_three_stages_and_a_removed_one_the_record(project:
 
 
 def test_a_change_in_wudi_merges_anew_but_evaluates_nothing_that_stayed_the_same(project: Path) -> None:
-    with (project / "wudi" / "methods" / "swudi.py").open("a") as stream:
+    with (project / "wudi" / "methods" / "filters.py").open("a") as stream:
         stream.write("# a remark\n")
-    expected = {"task_vectors@gsm8k", "task_vectors@mbpp", "merge@ties", "merge@wudi"}
+    expected = {"task_vectors@gsm8k", "task_vectors@mbpp", "similarity", "merge@ties", "merge@wudi"}
     assert set(repro(project)) == expected
 
 

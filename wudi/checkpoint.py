@@ -1,4 +1,4 @@
-"""A checkpoint: the tensors of a Hugging Face folder or of one `.safetensors` file, by name."""
+"""A checkpoint: the tensors of a Hugging Face folder, a PEFT adapter or one `.safetensors` file, by name."""
 
 import hashlib
 import json
@@ -14,6 +14,8 @@ from wudi.errors import WudiError
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTER = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
 BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
 BYTES |= {"I8": 1, "U8": 1, "BOOL": 1}
 FLOATING = {"F64", "F32", "F16", "BF16"}
@@ -75,6 +77,11 @@ class Checkpoint:
         """The model folder; None for a single file."""
         return self.path if self.path.is_dir() else None
 
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it holds the factors of a PEFT adapter and not the weights of a model."""
+        return is_adapter(self.path)
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """The content of config.json; empty where there is none."""
@@ -93,17 +100,27 @@ class Checkpoint:
 
     @cached_property
     def sha256(self) -> dict[str, str]:
-        """The hash of each weights file."""
-        return {file.name: file_sha256(file) for file in self.files}
+        """The hash of each weights file, and of an adapter's settings: they scale its weights."""
+        settings = [self.path / ADAPTER_CONFIG] if self.is_adapter else []
+        return {file.name: file_sha256(file) for file in [*self.files, *settings]}
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a folder is one that PEFT saved."""
+    return (path / ADAPTER_CONFIG).is_file()
 
 
 def safetensors_files(path: Path) -> list[Path]:
     """The weights files of a folder (from its index, where it has one) or the file itself."""
+    if path.name == ADAPTER and is_adapter(path.parent):
+        raise WudiError(f"{path}: is an adapter's weights without their scaling; name its folder, {path.parent}")
     if path.is_file() and path.suffix == ".safetensors":
         return [path]
     if not path.is_dir():
         found = "a file that is no .safetensors" if path.exists() else "nothing"
         raise WudiError(f"{path}: found {found}; takes a Hugging Face folder or a .safetensors file")
+    if is_adapter(path):
+        return [adapter_file(path)]
     index = path / INDEX
     if index.is_file():
         names = indexed_files(index)
@@ -112,9 +129,22 @@ def safetensors_files(path: Path) -> list[Path]:
             raise WudiError(f"{path}: its index names files that are not there: {', '.join(missing)}; fetch it again")
         return [path / name for name in names]
     files = sorted(path.glob("*.safetensors"))
-    if files and not (path / "adapter_config.json").is_file():
+    if files:
         return files
     raise WudiError(f"{path}: {without_safetensors(path)}")
+
+
+def adapter_file(path: Path) -> Path:
+    """The weights file of an adapter's folder."""
+    model = next((name for name in (SINGLE, INDEX) if (path / name).is_file()), None)
+    if model is not None:
+        raise WudiError(f"{path}: holds {model} beside {ADAPTER_CONFIG}; keep either the model or the adapter there")
+    if (path / ADAPTER).is_file():
+        return path / ADAPTER
+    raise WudiError(
+        f"{path}: is a PEFT adapter without {ADAPTER}; adapter_model.bin is a pickle, which can run code when it is "
+        "read; save it again with save_pretrained() of peft, which writes safetensors"
+    )
 
 
 def indexed_files(index: Path) -> list[str]:
@@ -139,8 +169,6 @@ def read_json(file: Path) -> dict[str, Any]:
 
 def without_safetensors(path: Path) -> str:
     """Why a folder cannot be read, and what to do."""
-    if (path / "adapter_config.json").is_file():
-        return "is a PEFT adapter; merge it into its base with merge_and_unload() and save_pretrained() first"
     pickles = [file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in sorted(path.glob(pattern))]
     if pickles:
         return (

@@ -12,7 +12,7 @@ from typing import Any
 from wudi.errors import WudiError
 from wudi.methods import METHODS
 from wudi.recipe import Recipe
-from wudi.settings import SettingError, allowed
+from wudi.settings import SettingError, allowed, default_of
 
 EXAMPLES = """examples:
   wudi methods
@@ -58,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
     merging.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1, ...")
     merging.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
     merging.add_argument("--seed", type=int, help="seed of methods that draw at random")
+    merging.add_argument("--precision", choices=("float32", "tf32"), default="float32", help="of products on a GPU")
+    merging.add_argument("--measure", action="store_true", help="write each layer's interference into merge.json")
     merging.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     merging.set_defaults(run=run_merge)
     listing = commands.add_parser("methods", help="list methods with settings, defaults and source")
@@ -80,8 +82,11 @@ def run_merge(options: argparse.Namespace) -> None:
         options.out,
         device=options.device,
         dtype=options.dtype,
+        precision=options.precision,
+        measure=options.measure,
         overwrite=options.overwrite,
         track=bar,
+        say=lambda line: print(line, file=sys.stderr),
     )
     print(f"merged {len(options.experts)} experts by {recipe.method.name} into {report.out} ", end="")
     print(f"on {report.device} in {report.seconds:.1f} s")
@@ -94,9 +99,11 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         key, equals, value = pair.partition("=")
         if not equals:
             raise WudiError(f"--set {pair}: takes KEY=VALUE")
-        if key in (*values, "method"):
+        mapping, _, name = key.partition(".")  # weights.math=0.5 is an entry of the mapping `weights`
+        place = values.setdefault(mapping, {}) if name else values
+        if key == "method" or not isinstance(place, dict) or (name or key) in place:
             raise WudiError(f"--set {pair}: {key} is given already")
-        values[key] = value
+        place[name or key] = value
     if options.seed is not None and "seed" in values:
         raise WudiError("--seed: given already by --set seed=...")
     if options.seed is not None:
@@ -115,8 +122,13 @@ def run_methods(options: argparse.Namespace) -> None:  # noqa: ARG001
         hints = method.settings.hints()
         for declared in fields(method.settings):
             takes = allowed(declared, hints[declared.name])
-            print(f"    {declared.name} = {declared.default}  {declared.metadata['doc']} ({takes})")
+            print(f"    {declared.name} = {in_words(default_of(declared))}  {declared.metadata['doc']} ({takes})")
         print()
+
+
+def in_words(default: Any) -> str:
+    """A default as one would write it; a dash for nothing."""
+    return "-" if default in ((), {}) else str(default)
 
 
 def bar(items: Sequence[Any], description: str) -> Iterable[Any]:

@@ -1,22 +1,29 @@
-"""An expert: a fine-tuned checkpoint, or the task vector that was written of one."""
+"""An expert: a fine-tuned checkpoint, a LoRA adapter, or the task vector that was written of either."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from wudi.adapter import Adapter
 from wudi.checkpoint import Checkpoint
 from wudi.errors import WudiError
+from wudi.low_rank import LowRank, TaskVector
 
 TASK_VECTOR = "task_vector"
 """The value of `content` in the header of a file that holds differences and not weights."""
+FACTORS = "factors"
+"""The value of `form` there, if differences are kept as factors and tensors that are not there are unchanged."""
+LEFT, RIGHT = ".left", ".right"
+"""What follows a tensor's name in the names of its two factors, whose product has the shape that the base stores."""
 
 
 @dataclass(frozen=True)
 class Expert:
-    """A named checkpoint that gives task vectors, whether it holds weights or differences."""
+    """A named checkpoint that gives task vectors, whether it holds weights, differences or factors of differences."""
 
     name: str
     checkpoint: Checkpoint
@@ -26,16 +33,52 @@ class Expert:
         """Whether the files hold expert − base already."""
         return self.checkpoint.metadata.get("content") == TASK_VECTOR
 
-    def delta(self, tensor: str, base: Tensor) -> Tensor:
-        """The task vector of one tensor in float32, on the device of `base` (float32 too).
+    @cached_property
+    def adapter(self) -> Adapter | None:
+        """The LoRA adapter that the expert is; None where it holds every tensor.
+
+        Raises:
+            WudiError: It is an adapter of another kind.
+        """
+        return Adapter(self.checkpoint) if self.checkpoint.is_adapter else None
+
+    @property
+    def is_factored(self) -> bool:
+        """Whether task vectors are kept as factors, and what is not there is unchanged."""
+        return self.checkpoint.is_adapter or (self.is_task_vector and self.checkpoint.metadata.get("form") == FACTORS)
+
+    def delta(self, tensor: str, base: Tensor, *, transposed: bool | None = None) -> TaskVector:
+        """The task vector of one tensor in float32, on the device of `base` (float32 too), in the shape of `base`.
+
+        An expert that keeps factors gives `LowRank` for what it has factors of and for two-dimensional tensors that it
+        leaves alone. `transposed` says that the base stores the weight as (in, out); an adapter guesses where it is
+        None.
 
         Raises:
             WudiError: The expert's tensor holds NaN or infinity.
         """
-        own = self.checkpoint.read(tensor).to(base.device).to(torch.float32)
-        if not torch.isfinite(own).all():
+        delta = self.stored(tensor, base, transposed)
+        if delta is None:
+            return LowRank.zero(tuple(base.shape), like=base) if base.ndim == 2 else torch.zeros_like(base)
+        parts = [delta.left, delta.right] if isinstance(delta, LowRank) else [delta]
+        if not all(torch.isfinite(part).all() for part in parts):
             raise not_finite(f"expert {self.name}", self.checkpoint, tensor)
+        return delta
+
+    def stored(self, tensor: str, base: Tensor, transposed: bool | None) -> TaskVector | None:
+        """The task vector as the files have it, unchecked; None for a tensor that they leave alone."""
+        if self.adapter is not None:
+            return self.adapter.delta(tensor, base, transposed=transposed)
+        if self.is_factored and tensor + LEFT in self.checkpoint.tensors:
+            return LowRank(self.read(tensor + LEFT, base.device), self.read(tensor + RIGHT, base.device))
+        if self.is_factored and tensor not in self.checkpoint.tensors:
+            return None
+        own = self.read(tensor, base.device)
         return own if self.is_task_vector else own - base
+
+    def read(self, tensor: str, device: torch.device) -> Tensor:
+        """A tensor of the files in float32 on the device."""
+        return self.checkpoint.read(tensor).to(device).to(torch.float32)
 
 
 def not_finite(who: str, checkpoint: Checkpoint, tensor: str) -> WudiError:

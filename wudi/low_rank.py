@@ -1,5 +1,6 @@
 """A task vector kept as two factors, as a LoRA adapter gives it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,3 +50,39 @@ TaskVector = Tensor | LowRank
 def dense(delta: TaskVector) -> Tensor:
     """A task vector as one tensor."""
     return delta.dense() if isinstance(delta, LowRank) else delta
+
+
+def rank_bound(delta: TaskVector) -> int:
+    """The largest rank that a matrix of this shape, or with these factors, can have."""
+    return min(*delta.shape, delta.rank) if isinstance(delta, LowRank) else min(delta.shape)
+
+
+def squared_norm(delta: TaskVector) -> float:
+    """‖τ‖²_F, summed in float64; of factors by their r × r Gram matrices."""
+    if isinstance(delta, LowRank):
+        left, right = delta.left.double(), delta.right.double()
+        return max(float(((left.T @ left) * (right @ right.T)).sum()), 0.0)
+    return float(delta.square().sum(dtype=torch.float64))
+
+
+def weighted_sum(deltas: Sequence[TaskVector], weights: Sequence[float]) -> Tensor:
+    """Σᵢ wᵢτᵢ as one tensor; all factors join in a single product."""
+    total = torch.zeros(deltas[0].shape, dtype=dtype_of(deltas[0]), device=device_of(deltas[0]))
+    for delta, weight in zip(deltas, weights, strict=True):
+        if not isinstance(delta, LowRank):
+            total.add_(delta, alpha=weight)
+    factored = [(delta, weight) for delta, weight in zip(deltas, weights, strict=True) if isinstance(delta, LowRank)]
+    if factored:
+        left = torch.cat([delta.left * weight for delta, weight in factored], dim=1)
+        total.addmm_(left, torch.cat([delta.right for delta, _ in factored]))
+    return total
+
+
+def dtype_of(delta: TaskVector) -> torch.dtype:
+    """The dtype of a task vector's entries."""
+    return delta.left.dtype if isinstance(delta, LowRank) else delta.dtype
+
+
+def device_of(delta: TaskVector) -> torch.device:
+    """The device that a task vector lies on."""
+    return delta.left.device if isinstance(delta, LowRank) else delta.device

@@ -1,7 +1,8 @@
 """Merge experts into a base: tensor by tensor from memory-mapped files to a complete model folder."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,21 +10,19 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from wudi.architecture import Role, roles
 from wudi.checkpoint import SINGLE, Checkpoint, TensorInfo, file_sha256
 from wudi.errors import WudiError
-from wudi.experts import Expert, read_base
-from wudi.methods import Layer
-from wudi.methods.magnitude import model_thresholds
-from wudi.methods.method import Update
+from wudi.experts import Expert
 from wudi.model_folder import copy_companions, model_card, versions, write_index
 from wudi.preflight import check_disk, check_experts, equals_base
-from wudi.progress import Track, silent
+from wudi.progress import Say, Track, mute, silent
 from wudi.recipe import Recipe
 from wudi.safetensors_writer import write_safetensors
+from wudi.tensor_merge import TensorMerge
 from wudi.work_folder import WorkFolder
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
+Precision = Literal["float32", "tf32"]
 DTYPES: dict[str, tuple[str, torch.dtype]] = {
     "float32": ("F32", torch.float32),
     "bfloat16": ("BF16", torch.bfloat16),
@@ -34,12 +33,16 @@ TORCH_DTYPES = {"F64": torch.float64, **dict(DTYPES.values())}
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What a merge gave: the folder, the content of its merge.json, and the seconds that all its runs took."""
+    """What a merge gave: the folder, the content of its merge.json, and the seconds that all its runs took.
+
+    Seconds, by tensor too, are in no file of the folder: two runs of a recipe write the same bytes.
+    """
 
     out: Path
     record: dict[str, Any]
     seconds: float
     device: str
+    tensor_seconds: dict[str, float]
 
 
 def merge(
@@ -50,51 +53,64 @@ def merge(
     *,
     device: str = "auto",
     dtype: DType = "auto",
+    precision: Precision = "float32",
+    measure: bool = False,
     overwrite: bool = False,
     track: Track = silent,
+    say: Say = mute,
 ) -> MergeReport:
     """Write base + merged task vector to `out`, a complete model folder.
 
     Arithmetic is float32; the sum is rounded once, on writing, to `dtype` (`auto`: the base tensor's own). Shards are
     those of the base. A run that was interrupted leaves `out.partial`; the next one with the same recipe and inputs
-    goes on at the first missing shard and ends in the same bytes.
+    goes on at the first missing shard and ends in the same bytes. `measure` adds each linear layer's interference to
+    merge.json also for methods that have no need of it, at the cost of some products of out × in × in. `precision` is
+    that of matrix products on a GPU.
 
     Raises:
-        WudiError: Experts that do not fit the base or equal it, NaN or infinity in an input, an output that overflows
-            its dtype, `out` that is an input or no merge, no room on the disk.
+        SettingError: The recipe does not fit the experts.
+        WudiError: Experts that do not fit the base or equal it, a pattern that matches nothing, NaN or infinity in an
+            input, an output that overflows its dtype, `out` that is an input or no merge, no room on the disk.
     """
     started = time.monotonic()
+    recipe.check([expert.name for expert in experts])
     check_experts(base, experts)
-    job = Job(base, experts, recipe, choose_device(device), dtype, roles(base))
+    job = Job(TensorMerge(base, experts, recipe, choose_device(device), measure), dtype, precision)
+    for line in job.tensors.selection.lines():
+        say(line)
     inputs = [base.path, *(expert.checkpoint.path for expert in experts)]
     with WorkFolder(out, job.plan(), inputs=inputs, overwrite=overwrite) as work:
         done = {shard: work.read_json(measured_name(shard)) for shard in job.output_shards()}
         started -= sum(measured["seconds"] for measured in done.values() if measured)
-        job.write_missing(work, done, track)
+        with products_in(precision):
+            job.write_missing(work, done, track)
         return finish(job, work, done, started)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One merge: its inputs, its recipe, and how it is computed."""
+    """One merge: what it computes, and what it writes."""
 
-    base: Checkpoint
-    experts: Sequence[Expert]
-    recipe: Recipe
-    device: torch.device
+    tensors: TensorMerge
     dtype: DType
-    roles: dict[str, Role]
+    precision: Precision
+
+    @property
+    def base(self) -> Checkpoint:
+        """The model that is merged into."""
+        return self.tensors.base
 
     def plan(self) -> dict[str, Any]:
         """What decides the output's bytes: an interrupted run is continued by one with the same plan alone."""
-        return {**self.inputs(), "dtype": self.dtype, "device": self.device.type}
+        device = {"device": self.tensors.device.type, "precision": self.precision}
+        return {**self.inputs(), "dtype": self.dtype, **device, "measures": self.tensors.measures}
 
     def inputs(self) -> dict[str, Any]:
         """The recipe, and the hash of every file that is read."""
         return {
-            "recipe": self.recipe.as_dict(),
+            "recipe": self.tensors.recipe.as_dict(),
             "base": self.base.sha256,
-            "experts": {expert.name: expert.checkpoint.sha256 for expert in self.experts},
+            "experts": {expert.name: expert.checkpoint.sha256 for expert in self.tensors.experts},
         }
 
     def output_shards(self) -> dict[str, tuple[str, ...]]:
@@ -111,98 +127,43 @@ class Job:
         name = DTYPES[self.dtype][0]
         return {tensor: replace(info, dtype=name) if info.floating else info for tensor, info in infos.items()}
 
-    def reaches(self, tensor: str) -> bool:
-        """Whether the method itself merges this tensor, or `rest` decides what it gets."""
-        if not self.base.tensors[tensor].floating:
-            return False
-        return self.roles[tensor].kind == "linear" or self.recipe.settings.rest == "method"
-
-    def layer(self, tensor: str, thresholds: Sequence[float] | None = None) -> Layer:
-        """The task vectors of a tensor, on the device, as (out, in) where it is a linear weight."""
-        weight = read_base(self.base, tensor, self.device)
-        deltas = [expert.delta(tensor, weight) for expert in self.experts]
-        if self.roles[tensor].transposed:
-            deltas = [delta.T.contiguous() for delta in deltas]
-        names = [expert.name for expert in self.experts]
-        return Layer(deltas=deltas, name=tensor, experts=names, thresholds=thresholds)
-
-    def survey(self, track: Track) -> Sequence[float] | None:
-        """The magnitude thresholds over the whole model, where the method takes them."""
-        method, settings = self.recipe.method, self.recipe.settings
-        density = method.survey(settings)
-        if density is None:
-            return None
-        names = [name for name in self.base.tensors if self.reaches(name)]
-
-        def walk() -> Iterable[Sequence[Tensor]]:
-            return (method.surveyed(self.layer(name), settings) for name in track(names, "surveying"))
-
-        return model_thresholds(walk, density)
-
-    def update(self, layer: Layer) -> Update:
-        """The merged task vector of one tensor, scaled."""
-        settings = self.recipe.settings
-        if self.reaches(layer.name):
-            update = self.recipe.merge(layer)
-            return replace(update, delta=update.delta * settings.scale)
-        stacked = torch.stack(tuple(layer.deltas))
-        match settings.rest:
-            case "sum":
-                return Update(stacked.sum(dim=0))
-            case "base":
-                return Update(torch.zeros_like(stacked[0]))
-            case _:
-                return Update(stacked.mean(dim=0))
-
-    def merged(self, tensor: str, thresholds: Sequence[float] | None) -> tuple[Tensor, dict[str, float], list[str]]:
-        """A tensor of the merged model, what the method measured, and the experts that change this tensor."""
-        weight = self.base.read(tensor)
-        if not self.base.tensors[tensor].floating:
-            return weight, {}, []
-        layer = self.layer(tensor, thresholds)
-        changed = [layer.expert(index) for index, delta in enumerate(layer.deltas) if delta.any()]
-        update = self.update(layer)
-        delta = update.delta.T if self.roles[tensor].transposed else update.delta
-        merged = weight.to(self.device).to(torch.float32) + delta.to(torch.float32)
-        rounded = merged.to(TORCH_DTYPES[self.infos()[tensor].dtype])
-        if not torch.isfinite(rounded).all():
-            raise WudiError(
-                f"tensor {tensor} overflows {rounded.dtype} when merged; take another dtype or a smaller scale"
-            )
-        return rounded, update.measured, changed
-
     def write_missing(self, work: WorkFolder, done: dict[str, Any], track: Track) -> None:
         """Write the shards that no earlier run has finished, and put what was measured on them into `done`."""
         missing = {shard: names for shard, names in self.output_shards().items() if done[shard] is None}
         infos = self.infos()
         check_disk(work.out, sum(infos[name].bytes for names in missing.values() for name in names))
-        thresholds = self.survey(track) if missing else None
+        survey = self.tensors.survey(track) if missing else None
         pending = iter(track([name for names in missing.values() for name in names], "merging"))
         for shard in missing:
-            done[shard] = self.write_shard(work, shard, pending, thresholds)
+            done[shard] = self.write_shard(work, shard, pending, survey)
         next(pending, None)  # lets the bar come to its end
 
-    def write_shard(
-        self, work: WorkFolder, shard: str, pending: Iterator[str], thresholds: Sequence[float] | None
-    ) -> dict[str, Any]:
+    def write_shard(self, work: WorkFolder, shard: str, pending: Iterator[str], survey: Any) -> dict[str, Any]:
         """Compute and write one output file, then what was measured on it: that record marks the shard as done."""
         started = time.monotonic()
         names, all_infos = self.output_shards()[shard], self.infos()
         layers: dict[str, dict[str, float]] = {}
+        seconds: dict[str, float] = {}
         changed: set[str] = set()
 
         def tensors() -> Iterator[tuple[str, Tensor]]:
             for _ in names:
-                name = next(pending)
-                tensor, measured, experts = self.merged(name, thresholds)
-                changed.update(experts)
-                if measured:
-                    layers[name] = measured
-                yield name, tensor
+                name, begun = next(pending), time.monotonic()
+                merged = self.tensors.merged(name, survey, torch_dtype(all_infos[name]))
+                changed.update(merged.changed)
+                if merged.measured:
+                    layers[name] = merged.measured
+                seconds[name] = time.monotonic() - begun
+                yield name, merged.tensor
 
         infos = {name: all_infos[name] for name in names}
         write_safetensors(work.path / shard, infos, tensors(), {"format": "pt"})
-        record = {"layers": layers, "changed": sorted(changed), "seconds": time.monotonic() - started}
+        record = {
+            "layers": layers,
+            "changed": sorted(changed),
+            "tensors": seconds,
+            "seconds": time.monotonic() - started,
+        }
         work.write_json(measured_name(shard), record)
         return record
 
@@ -210,12 +171,13 @@ class Job:
 def finish(job: Job, work: WorkFolder, shards: dict[str, Any], started: float) -> MergeReport:
     """Add what makes the shards a model folder, and give the folder its name."""
     changed = {name for shard in shards.values() for name in shard["changed"]}
-    unchanged = [expert for expert in job.experts if expert.name not in changed]
+    unchanged = [expert for expert in job.tensors.experts if expert.name not in changed]
     if unchanged:
         raise equals_base(unchanged)
     record = {
         **job.inputs(),
-        "device": job.device.type,
+        "device": job.tensors.device.type,
+        "precision": job.precision,
         "layers": {name: layer for shard in shards.values() for name, layer in shard["layers"].items()},
         "outputs": {shard: file_sha256(work.path / shard) for shard in shards},
         "versions": versions(),
@@ -223,10 +185,27 @@ def finish(job: Job, work: WorkFolder, shards: dict[str, Any], started: float) -
     if job.base.folder is not None:
         copy_companions(job.base.folder, work.path, None if job.dtype == "auto" else job.dtype)
         write_index(work, job.output_shards(), job.infos())
-        work.write_text("README.md", model_card(job.recipe, [expert.name for expert in job.experts]))
+        work.write_text("README.md", model_card(job.tensors.recipe, [expert.name for expert in job.tensors.experts]))
     work.write_json("merge.json", record)
     work.finish([measured_name(shard) for shard in shards])
-    return MergeReport(work.out, record, time.monotonic() - started, str(job.device))
+    layer_seconds = {name: seconds for shard in shards.values() for name, seconds in shard["tensors"].items()}
+    return MergeReport(work.out, record, time.monotonic() - started, str(job.tensors.device), layer_seconds)
+
+
+def torch_dtype(info: TensorInfo) -> torch.dtype:
+    """The torch dtype of a floating tensor; of others, which are copied, it does not matter."""
+    return TORCH_DTYPES.get(info.dtype, torch.float32)
+
+
+@contextmanager
+def products_in(precision: Precision) -> Iterator[None]:
+    """Let a GPU multiply float32 matrices exactly, or with the 10 bits of TF32's mantissa."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def measured_name(shard: str) -> str:

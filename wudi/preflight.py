@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from wudi.checkpoint import BYTES, Checkpoint
+from wudi.architecture import roles
+from wudi.checkpoint import BYTES, Checkpoint, TensorInfo
 from wudi.errors import WudiError
-from wudi.experts import TASK_VECTOR, Expert
+from wudi.experts import LEFT, RIGHT, TASK_VECTOR, Expert
 
 SHOWN = 3
 """Clashes of one expert that are spelled out; further ones are counted."""
@@ -32,6 +33,8 @@ def check_experts(base: Checkpoint, experts: Sequence[Expert]) -> None:
 
 def check_base(base: Checkpoint) -> None:
     """Raise a `WudiError` where the base holds something else than weights that can be added to."""
+    if base.is_adapter:
+        raise WudiError(f"base ({base.path}): is a PEFT adapter; name the model that it was trained on")
     if base.metadata.get("content") == TASK_VECTOR:
         raise WudiError(f"base ({base.path}): is a task vector; name the base model first, then the experts")
     for name, info in base.tensors.items():
@@ -58,9 +61,12 @@ def clashes(base: Checkpoint, expert: Expert) -> list[str]:
     ours, theirs = base.config.get("model_type"), expert.checkpoint.config.get("model_type")
     if ours and theirs and ours != theirs:
         return [f"its architecture is {theirs}, the base's is {ours}"]
-    own = expert.checkpoint.tensors
+    if expert.adapter is not None:
+        transposed = {name: role.transposed for name, role in roles(base).items()}
+        return shown(list(expert.adapter.clashes(base, transposed)))
+    own = with_products(expert.checkpoint.tensors) if expert.is_factored else expert.checkpoint.tensors
     needed = [name for name, info in base.tensors.items() if info.floating or not expert.is_task_vector]
-    missing = [f"misses tensor {name}" for name in needed if name not in own]
+    missing = [f"misses tensor {name}" for name in needed if name not in own and not expert.is_factored]
     extra = [f"has tensor {name}, which the base has not" for name in own if name not in base.tensors]
     shapes = [
         f"tensor {name} has shape {list(own[name].shape)}, the base's has {list(info.shape)}"
@@ -72,7 +78,22 @@ def clashes(base: Checkpoint, expert: Expert) -> list[str]:
         for name, info in base.tensors.items()
         if name in own and own[name].floating != info.floating
     ]
-    found = [*shapes, *dtypes, *missing, *extra]
+    return shown([*shapes, *dtypes, *missing, *extra])
+
+
+def with_products(infos: dict[str, TensorInfo]) -> dict[str, TensorInfo]:
+    """The tensors of a factored task vector, each pair of factors replaced by their product."""
+    whole = dict(infos)
+    for name, left in infos.items():
+        right = infos.get(name.removesuffix(LEFT) + RIGHT)
+        if name.endswith(LEFT) and right is not None and left.shape[1:] == right.shape[:1]:
+            del whole[name], whole[name.removesuffix(LEFT) + RIGHT]
+            whole[name.removesuffix(LEFT)] = TensorInfo(left.dtype, (left.shape[0], *right.shape[1:]))
+    return whole
+
+
+def shown(found: list[str]) -> list[str]:
+    """The first clashes, and how many more there are."""
     more = [f"and {len(found) - SHOWN} more of the kind"] if len(found) > SHOWN else []
     return found[:SHOWN] + more
 

@@ -10,3 +10,11 @@ Track = Callable[[Sequence[Any], str], Iterable[Any]]
 def silent(items: Sequence[Any], description: str) -> Iterable[Any]:  # noqa: ARG001
     """Yield `items` and show nothing: the default of every function that takes a `Track`."""
     return items
+
+
+Say = Callable[[str], None]
+"""Tells one line of what is done."""
+
+
+def mute(line: str) -> None:
+    """Tell nobody: the default of every function that takes a `Say`."""

@@ -1,6 +1,6 @@
 """A recipe: a method with its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -31,10 +31,26 @@ class Recipe:
         method = METHODS[name]
         return cls(method, method.settings.parse(settings))
 
+    def check(self, experts: Sequence[str]) -> None:
+        """See whether the recipe fits the experts that it is to merge.
+
+        Raises:
+            SettingError: A method for another number of experts, or a weight for an expert that is none of these.
+        """
+        takes = self.method.experts
+        if takes is not None and len(experts) != takes:
+            raise SettingError("method", f"{self.method.name} takes {takes} experts; got {len(experts)}")
+        for name in getattr(self.settings, "weights", {}):
+            if name not in experts:
+                raise SettingError(f"weights.{name}", f"no such expert; {nearest(name, list(experts))}")
+
     def merge(self, layer: Layer) -> Update:
         """Apply the method to one layer; the result is before `scale`."""
         return self.method.merge(layer, self.settings)
 
     def as_dict(self) -> dict[str, Any]:
-        """The recipe with every default written out, as `parse` takes it."""
-        return {"method": self.method.name, **asdict(self.settings)}
+        """The recipe with every default written out, as `parse` takes it; empty lists and mappings are left out."""
+        settings = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.settings).items()
+        }
+        return {"method": self.method.name} | {name: value for name, value in settings.items() if value not in ([], {})}

@@ -4,7 +4,7 @@ import difflib
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from wudi.errors import WudiError
@@ -30,8 +30,19 @@ def setting(
     above: float | None = None,
     at_most: float | None = None,
 ) -> Any:
-    """Declare a field of a `Settings` class with its default, one line of documentation and its bounds."""
-    return field(default=default, metadata={"doc": doc, "at_least": at_least, "above": above, "at_most": at_most})
+    """Declare a field of a `Settings` class with its default, one line of documentation and its bounds.
+
+    The bounds of a mapping are those of its values.
+    """
+    metadata = {"doc": doc, "at_least": at_least, "above": above, "at_most": at_most}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def default_of(declared: Field[Any]) -> Any:
+    """The default of a declared setting."""
+    return declared.default if declared.default_factory is MISSING else declared.default_factory()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +51,8 @@ class Settings:
 
     scale: float = setting(1.0, "factor on the method's merged task vector")
     rest: Rest | Literal["method"] = setting("average", "what embeddings, head, norms and biases get")
+    include: tuple[str, ...] = setting((), "patterns of tensor names: the method merges these matrices and no others")
+    exclude: tuple[str, ...] = setting((), "patterns of tensor names that the method leaves to `rest`")
 
     def __post_init__(self) -> None:
         hints = self.hints()
@@ -84,7 +97,20 @@ def checked(declared: Field[Any], hint: Any, value: Any) -> Any:
         converted = converted_to(choice, value)
         if converted is not None and within(declared, converted):
             return converted
+    if get_origin(hint) is dict and isinstance(value, Mapping):
+        raise wrong_entry(declared, hint, value)
     raise SettingError(declared.name, f"got {value!r}; takes {allowed(declared, hint)}")
+
+
+def wrong_entry(declared: Field[Any], hint: Any, value: Mapping[Any, Any]) -> SettingError:
+    """The error for the first entry of a mapping whose value does not fit."""
+    for name, entry in value.items():
+        fitting = converted_to(get_args(hint)[1], entry)
+        if fitting is None or not within(declared, fitting):
+            return SettingError(
+                f"{declared.name}.{name}", f"got {entry!r}; takes {allowed(declared, get_args(hint)[1])}"
+            )
+    return SettingError(declared.name, f"got {value!r}; takes {allowed(declared, hint)}")
 
 
 def options(hint: Any) -> tuple[Any, ...]:
@@ -94,9 +120,17 @@ def options(hint: Any) -> tuple[Any, ...]:
 
 
 def converted_to(choice: Any, value: Any) -> Any:
-    """`value` as `choice` (a `Literal`, bool, int or float), or None when it is not one; text is read as a number."""
+    """`value` as `choice`, or None when it is not one; text is read as a number.
+
+    A `choice` is a `Literal`, bool, int, float, a tuple of text (given as a list, or as text with commas), or a mapping
+    from names to numbers.
+    """
     if get_origin(choice) is Literal:
         return value if value in get_args(choice) else None
+    if get_origin(choice) is tuple:
+        return texts(value)
+    if get_origin(choice) is dict:
+        return numbers(value)
     if choice is bool or isinstance(value, bool):
         as_text = str(value).lower()
         return as_text == "true" if choice is bool and as_text in ("true", "false") else None
@@ -110,9 +144,28 @@ def converted_to(choice: Any, value: Any) -> Any:
         return None
 
 
+def texts(value: Any) -> tuple[str, ...] | None:
+    """A list of texts, or one text with commas, as a tuple."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, (list, tuple)) and all(isinstance(part, str) and part for part in value):
+        return tuple(value)
+    return None
+
+
+def numbers(value: Any) -> dict[str, float] | None:
+    """A mapping from names to numbers."""
+    if not isinstance(value, Mapping):
+        return None
+    found = {str(name): converted_to(float, number) for name, number in value.items()}
+    return None if None in found.values() else found
+
+
 def within(declared: Field[Any], value: Any) -> bool:
-    """Whether a number lies within its declared bounds; what is not a number has none."""
-    if isinstance(value, (str, bool)):
+    """Whether a number, or each number of a mapping, lies within its declared bounds; what is no number has none."""
+    if isinstance(value, dict):
+        return all(within(declared, number) for number in value.values())
+    if isinstance(value, (str, bool, tuple)):
         return True
     low, above, high = (declared.metadata.get(bound) for bound in ("at_least", "above", "at_most"))
     return (low is None or value >= low) and (above is None or value > above) and (high is None or value <= high)
@@ -130,6 +183,12 @@ def allowed(declared: Field[Any], hint: Any) -> str:
     for choice in options(hint):
         if get_origin(choice) is Literal:
             parts.extend(str(member) for member in get_args(choice))
+        elif get_origin(choice) is tuple:
+            parts.append("a list of patterns such as *.self_attn.*")
+        elif get_origin(choice) is dict:
+            parts.append(
+                " ".join(["a number", " and ".join(bounds), "for each expert that is named"]).replace("  ", " ")
+            )
         else:
             parts.append(" ".join([words[choice], " and ".join(bounds)]).strip())
     return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -1,40 +1,46 @@
 """Write an expert's task vector, expert − base, as safetensors with a summary."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from wudi.architecture import roles
-from wudi.checkpoint import Checkpoint, TensorInfo
-from wudi.experts import TASK_VECTOR, Expert, read_base
+from wudi.architecture import Role, roles
+from wudi.checkpoint import SINGLE, Checkpoint, TensorInfo
+from wudi.experts import FACTORS, LEFT, RIGHT, TASK_VECTOR, Expert, read_base
+from wudi.low_rank import LowRank, TaskVector, dense
+from wudi.norms import frobenius, stable_rank
 from wudi.preflight import check_disk, check_experts, equals_base
 from wudi.progress import Track, silent
 from wudi.safetensors_writer import write_safetensors
 from wudi.work_folder import WorkFolder
 
 SUMMARY = "summary.json"
+METADATA = {"format": "pt", "content": TASK_VECTOR}
 
 
 def write_task_vector(
     base: Checkpoint, expert: Expert, out: Path, *, overwrite: bool = False, track: Track = silent
 ) -> dict[str, Any]:
-    """Write the differences in float32, in the base's shards, and return the summary that lies beside them.
+    """Write the differences in float32 and return the summary that lies beside them.
 
-    The summary holds Frobenius norms: of each tensor's task vector and base weight, and over the whole model.
+    They come in the base's shards, one tensor for each of the base. A LoRA adapter's come in one file: `X.left` and
+    `X.right` for a weight X that it has factors of, `X` for one that it replaces, nothing for one that it leaves alone.
+
+    The summary holds Frobenius norms, of each tensor's task vector and base weight and over the whole model, their
+    ratios, and each matrix's stable rank.
 
     Raises:
         WudiError: The expert does not fit the base, equals it, or holds NaN or infinity; no room on the disk.
     """
     check_experts(base, [expert])
-    infos = {name: replace(info, dtype="F32") for name, info in base.tensors.items() if info.floating}
-    check_disk(out, sum(info.bytes for info in infos.values()))
     plan = {"base": base.sha256, "expert": expert.checkpoint.sha256}
+    write = write_factors if expert.is_factored else write_differences
     with WorkFolder(out, plan, inputs=[base.path, expert.checkpoint.path], overwrite=overwrite) as work:
-        tensors = write_differences(base, expert, infos, work, track)
+        tensors = write(Subtraction(base, expert, roles(base)), work, track)
         summary = summarise(expert.name, tensors)
         if summary["norm"] == 0.0:
             raise equals_base([expert])
@@ -43,32 +49,81 @@ def write_task_vector(
     return summary
 
 
-def write_differences(
-    base: Checkpoint, expert: Expert, infos: dict[str, TensorInfo], work: WorkFolder, track: Track
-) -> dict[str, dict[str, Any]]:
-    """Write every tensor of `infos`, shard by shard, and return its kind and its norms."""
+@dataclass(frozen=True)
+class Subtraction:
+    """An expert and the base that it is measured against."""
+
+    base: Checkpoint
+    expert: Expert
+    roles: dict[str, Role]
+
+    @property
+    def infos(self) -> dict[str, TensorInfo]:
+        """What a dense task vector of each floating tensor takes."""
+        return {name: replace(info, dtype="F32") for name, info in self.base.tensors.items() if info.floating}
+
+    def difference(self, name: str) -> tuple[Tensor, TaskVector]:
+        """A weight of the base and the expert's task vector of it."""
+        weight = read_base(self.base, name, torch.device("cpu"))
+        return weight, self.expert.delta(name, weight, transposed=self.roles[name].transposed)
+
+    def measured(self, name: str, weight: Tensor, delta: TaskVector) -> dict[str, Any]:
+        """What the summary says of one task vector."""
+        norm, base_norm = frobenius(delta), frobenius(weight)
+        measured: dict[str, Any] = {"kind": self.roles[name].kind, "norm": norm, "base_norm": base_norm}
+        measured["relative_norm"] = norm / base_norm if base_norm else 0.0
+        if weight.ndim == 2:
+            measured["stable_rank"] = stable_rank(delta)
+        return measured
+
+
+def write_differences(job: Subtraction, work: WorkFolder, track: Track) -> dict[str, dict[str, Any]]:
+    """Write every floating tensor, shard by shard, and return what was measured on each."""
+    infos = job.infos
+    check_disk(work.out, sum(info.bytes for info in infos.values()))
     tensors: dict[str, dict[str, Any]] = {}
-    kinds = roles(base)
-    pending = iter(track(list(infos), f"task vector of {expert.name}"))
+    pending = iter(track(list(infos), f"task vector of {job.expert.name}"))
 
     def differences(shard: dict[str, TensorInfo]) -> Iterator[tuple[str, Tensor]]:
         for name in shard:
             next(pending)
-            weight = read_base(base, name, torch.device("cpu"))
-            delta = expert.delta(name, weight)
-            tensors[name] = {"kind": kinds[name].kind, "norm": norm(delta), "base_norm": norm(weight)}
-            yield name, delta
+            weight, delta = job.difference(name)
+            tensors[name] = job.measured(name, weight, delta)
+            yield name, dense(delta)
 
-    for file, names in base.shards.items():
+    for file, names in job.base.shards.items():
         shard = {name: infos[name] for name in names if name in infos}
-        write_safetensors(work.path / file, shard, differences(shard), {"format": "pt", "content": TASK_VECTOR})
+        write_safetensors(work.path / file, shard, differences(shard), METADATA)
     next(pending, None)
     return tensors
 
 
-def norm(tensor: Tensor) -> float:
-    """The Frobenius norm, summed in float64."""
-    return float(tensor.square().sum(dtype=torch.float64).sqrt())
+def write_factors(job: Subtraction, work: WorkFolder, track: Track) -> dict[str, dict[str, Any]]:
+    """Write factors where there are any and whole differences elsewhere, and return what was measured on each tensor.
+
+    Sizes stand in the header before the first tensor, and only the values tell which tensors are unchanged: what is
+    written is computed twice.
+    """
+    tensors: dict[str, dict[str, Any]] = {}
+    changed: dict[str, dict[str, TensorInfo]] = {}
+    for name in track(list(job.infos), f"task vector of {job.expert.name}"):
+        weight, delta = job.difference(name)
+        tensors[name] = job.measured(name, weight, delta)
+        shapes = {part: tuple(tensor.shape) for part, tensor in parts(name, delta).items()}
+        changed[name] = {part: TensorInfo("F32", shape) for part, shape in shapes.items()}
+    infos = {part: info for own in changed.values() for part, info in own.items()}
+    check_disk(work.out, sum(info.bytes for info in infos.values()))
+    touched = [name for name, own in changed.items() if own]
+    written = (part for name in touched for part in parts(name, job.difference(name)[1]).items())
+    write_safetensors(work.path / SINGLE, infos, written, {**METADATA, "form": FACTORS})
+    return tensors
+
+
+def parts(name: str, delta: TaskVector) -> dict[str, Tensor]:
+    """The tensors that a factored file keeps of one task vector: none of one that changes nothing."""
+    if isinstance(delta, LowRank):
+        return {name + LEFT: delta.left, name + RIGHT: delta.right} if delta.rank else {}
+    return {name: delta} if delta.any() else {}
 
 
 def summarise(expert: str, tensors: dict[str, dict[str, Any]]) -> dict[str, Any]:

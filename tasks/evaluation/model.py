@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from lm_eval.models.huggingface import HFLM
 from tasks import paths
 from tasks.console import bar
 from tasks.params import Evaluation, ParamsError
+from tasks.stage import required
+from wudi.checkpoint import ADAPTER_CONFIG, is_adapter
+from wudi.errors import WudiError
 
 
 class Model(HFLM):
@@ -23,6 +27,26 @@ class Model(HFLM):
     subject = "evaluating"
     """What the bar says is being done."""
     cache_hook: Any
+    _model: Any
+
+    def adapt(self, adapter: Path) -> None:
+        """Add a PEFT adapter to the weights, whatever base its own settings name.
+
+        Raises:
+            WudiError: peft is not installed, or cannot apply the adapter to this model.
+        """
+        try:
+            from peft import PeftModel
+        except ImportError:
+            raise WudiError(f"{adapter}: is a PEFT adapter, which takes peft to evaluate: pip install peft") from None
+        try:
+            with warnings.catch_warnings():
+                # Otherwise parts of the adapter that fit nowhere would be left out.
+                warnings.filterwarnings("error", message="Found missing adapter keys")
+                self._model = PeftModel.from_pretrained(self._model, str(adapter)).merge_and_unload().eval()
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, UserWarning) as error:
+            problem = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise WudiError(f"{adapter}: peft cannot apply it to {paths.BASE} ({problem})") from None
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = True) -> list[str]:  # noqa: ARG002
         """Answer the requests by greedy or sampled generation."""
@@ -75,19 +99,31 @@ def device_of(evaluation: Evaluation) -> str:
 
 
 def load_model(folder: Path, evaluation: Evaluation) -> Model:
-    """The model of a folder, on the device and in the dtype of params.yaml."""
-    return Model(
-        pretrained=str(folder),
+    """The model of a folder, on the device and in the dtype of params.yaml; an adapter's is the base with it added."""
+    adapted = is_adapter(folder)
+    own_tokenizer = (folder / "tokenizer_config.json").is_file()
+    model = Model(
+        pretrained=str(required(paths.BASE, "fetch_base") if adapted else folder),
+        tokenizer=str(folder) if adapted and own_tokenizer else None,
         device=device_of(evaluation),
         dtype=evaluation.dtype,
         batch_size=evaluation.batch_size,
     )
+    if adapted:
+        model.adapt(folder)
+    return model
 
 
 def model_sha256(folder: Path) -> str:
-    """The hash of a model's weights, which a score belongs to: of the file, or of the hashes of its shards."""
+    """The hash of a model's weights, which a score belongs to: of the file, or of the hashes of its shards.
+
+    An adapter's covers its settings, which scale it, and the base too.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if is_adapter(folder):
+        files += [folder / ADAPTER_CONFIG, *sorted(paths.BASE.glob("*.safetensors"))]
     hashes = []
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in files:
         with file.open("rb") as stream:
             hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

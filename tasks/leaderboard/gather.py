@@ -33,6 +33,11 @@ class Leaderboard:
         return list(self.summary.index[self.summary["kind"] == "recipe"])
 
     @property
+    def experts(self) -> list[str]:
+        """The experts, in the order of params.yaml."""
+        return list(self.summary.index[self.summary["kind"] == "expert"])
+
+    @property
     def best(self) -> str | None:
         """The recipe of rank 1 (of several, the first in params.yaml); None when nothing can be ranked."""
         first = self.recipes[0]

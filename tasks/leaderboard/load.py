@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -129,12 +130,35 @@ def load_seconds(stage: str, names: Iterable[str], column: str) -> pd.Series:
 
 
 def load_interference(recipes: Iterable[str]) -> pd.DataFrame:
-    """Read the interference of each merge, summed over its layers, before and after; blank where a method has none."""
-    layers = {name: read_json(paths.merged(name) / "merge.json").get("layers", {}) for name in recipes}
-    sums = {name: pd.DataFrame.from_dict(by_layer, orient="index").sum() for name, by_layer in layers.items()}
-    return pd.DataFrame.from_dict(sums, orient="index").reindex(
-        index=list(layers), columns=["loss_before", "loss_after"]
-    )
+    """Read the interference of each merge: rows (recipe, tensor), L at the task vectors' `sum`, `mean`, and `result`.
+
+    A recipe whose method does not look at interference has no rows.
+    """
+    points = ["sum", "mean", "result"]
+    rows = {
+        (name, tensor): [measured.get(f"interference_{point}") for point in points]
+        for name in recipes
+        for tensor, measured in read_json(paths.merged(name) / "merge.json").get("layers", {}).items()
+    }
+    index = pd.MultiIndex.from_tuples(list(rows), names=["recipe", "tensor"])
+    table = pd.DataFrame(list(rows.values()), index, points, dtype=float)
+    return table.replace([math.inf, -math.inf], math.nan).dropna()
+
+
+def load_similarity(experts: Iterable[str]) -> dict[tuple[str, str], pd.DataFrame]:
+    """Read the cosines between the experts' task vectors, experts × experts; empty where the file is not at hand.
+
+    The keys say over which tensors: (all, ""), (kind, linear), ..., (module, q_proj), ... Cosines of other experts than
+    these, from before params.yaml was edited, are as good as none.
+    """
+    names = list(experts)
+    values = read_json(paths.SIMILARITY)
+    if values.get("experts") != names:
+        return {}
+    matrices = {("all", ""): values["overall"]}
+    matrices |= {("kind", kind): matrix for kind, matrix in values["kinds"].items()}
+    matrices |= {("module", module): matrix for module, matrix in values["modules"].items()}
+    return {key: pd.DataFrame(matrix, names, names, dtype=float) for key, matrix in matrices.items()}
 
 
 def load_relative_norms(experts: Iterable[str]) -> pd.Series:

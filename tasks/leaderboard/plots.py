@@ -1,38 +1,20 @@
-"""The two pictures: normalised scores as a heat map, mean normalised scores as bars.
+"""The two pictures of scores: normalised scores as a heat map, mean normalised scores as bars."""
 
-Axes have a size in inches that grows with what they show, and the picture is cut around whatever stands outside
-them, so names of any length and any number of recipes leave nothing overlapping. The same table gives the same bytes.
-"""
-
-import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks.leaderboard.compare import Z_95
+from tasks.leaderboard.drawing import FAINT, INK, ROW, blues, canvas, legend, png, title
 from tasks.leaderboard.gather import Leaderboard
 from tasks.leaderboard.words import label, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
-    from matplotlib.figure import Figure
 
-DPI = 144
-ROW = 0.3
 COLUMN = 0.85
-INK = "#1f2933"
-FAINT = "#7b8794"
 BEST, NEAR, APART, EXPERT, BASE = "#0b4f8a", "#4a90c9", "#b3d1ea", "#9aa5b1", "#d3d9de"
-
-
-def pictures(board: Leaderboard) -> dict[str, bytes]:
-    """The pictures by file name; a user's own matplotlib style changes nothing in them."""
-    import matplotlib.style
-
-    with matplotlib.style.context("default"):
-        return {"heatmap.png": heatmap(board), "means.png": means(board)}
 
 
 def heatmap(board: Leaderboard) -> bytes:
@@ -43,7 +25,7 @@ def heatmap(board: Leaderboard) -> bytes:
     rows, columns = values.shape
     figure, axes = canvas(columns * COLUMN, rows * ROW)
     top = max(100.0, np.nanmax(values, initial=0.0))
-    colours = colour_map()
+    colours = blues()
     axes.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=0, vmax=top, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         ink = "white" if value > 0.55 * top else INK
@@ -91,7 +73,7 @@ def means(board: Leaderboard) -> bytes:
     axes.axvline(100, color=FAINT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    legend(board, axes)
+    name_colours(board, axes)
     title(axes, "Mean normalised score of each model")
     return png(figure)
 
@@ -111,10 +93,9 @@ def labels(board: Leaderboard, names: Iterable[str]) -> list[str]:
     return [label(name, board.summary["kind"][name]) for name in names]
 
 
-def legend(board: Leaderboard, axes: "Axes") -> None:
+def name_colours(board: Leaderboard, axes: "Axes") -> None:
     """Name the colours that occur, below the axis."""
     from matplotlib.patches import Patch
-    from matplotlib.transforms import ScaledTranslation
 
     words = {
         BEST: "best recipe",
@@ -125,50 +106,4 @@ def legend(board: Leaderboard, axes: "Axes") -> None:
     }
     used = {colour(board, name) for name in board.summary.index}
     handles = [Patch(color=shade, label=text) for shade, text in words.items() if shade in used]
-    # in inches below the axis, so that 3 rows and 40 leave it the same room
-    below = axes.transAxes + ScaledTranslation(0, -0.5, axes.figure.dpi_scale_trans)
-    axes.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0, 0),
-        bbox_transform=below,
-        ncols=3,
-        frameon=False,
-        fontsize=9,
-        borderaxespad=0,
-        borderpad=0,
-        handlelength=1,
-        handleheight=1,
-    )
-
-
-def canvas(width: float, height: float) -> tuple["Figure", "Axes"]:
-    """A figure that its axes, of the given inches, fill wholly; no window, no global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.tick_params(labelsize=9, labelcolor=INK, color=FAINT)
-    return figure, axes
-
-
-def colour_map() -> "Colormap":
-    """From near white to dark blue; grey where nothing is defined."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    colours = LinearSegmentedColormap.from_list("scores", ["#eef4fa", "#b3d1ea", "#4a90c9", "#0b4f8a", "#062f55"])
-    return colours.with_extremes(bad="#eceff1")
-
-
-def title(axes: "Axes", text: str) -> None:
-    """A heading at the left edge, above the labels of the axis."""
-    axes.set_title(text, loc="left", fontsize=11, fontweight="bold", color=INK, pad=12)
-
-
-def png(figure: "Figure") -> bytes:
-    """The picture, cut around everything drawn; without the version and date that matplotlib would write."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.15, metadata={"Software": None})
-    return buffer.getvalue()
+    legend(axes, handles, columns=3)

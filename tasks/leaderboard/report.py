@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Hashable, Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from tasks.leaderboard import words
 from tasks.leaderboard.compare import Z_95
 from tasks.leaderboard.gather import Leaderboard
-from tasks.leaderboard.load import load_interference, load_relative_norms
+from tasks.leaderboard.load import load_interference, load_relative_norms, load_similarity
 from tasks.params import Params
 
 TEMPLATE = "report.html.j2"
@@ -38,6 +39,7 @@ def render(board: Leaderboard, params: Params, drawn: Mapping[str, bytes]) -> st
         comparisons=comparison_rows(board),
         recipes=recipe_rows(board, params),
         sources=source_rows(board, params),
+        similarities=similarity_rows(board),
         tasks=task_rows(board),
         versions=versions(board.scores),
         pictures={name: data_uri(picture) for name, picture in drawn.items()},
@@ -89,8 +91,8 @@ def comparison_rows(board: Leaderboard) -> list[dict[str, Any]]:
 
 def recipe_rows(board: Leaderboard, params: Params) -> list[dict[str, Any]]:
     """Each recipe's settings with every default, the interference it left, and its checkpoint's hash."""
-    interference = load_interference(board.recipes)
-    left = 100 * interference["loss_after"] / interference["loss_before"].where(interference["loss_before"] > 0)
+    sums = load_interference(board.recipes).groupby(level="recipe").sum().reindex(board.recipes)
+    left = 100 * sums["result"] / sums["sum"].where(sums["sum"] > 0)
     hashes = board.scores.groupby("model")["model_sha256"].first()
     rows = []
     for name in board.recipes:
@@ -122,6 +124,27 @@ def source_rows(board: Leaderboard, params: Params) -> list[dict[str, str]]:
         }
         for name, model in models.items()
     ]
+
+
+def similarity_rows(board: Leaderboard) -> list[dict[str, str]]:
+    """Over the whole model, each kind of tensor and each module: the mean cosine of two experts, and the extremes."""
+    pairs = list(combinations(board.experts, 2))
+    rows = []
+    for (by, name), cosines in load_similarity(board.experts).items() if pairs else ():
+        values = [float(cosines.to_numpy()[row, column]) for row, column in combinations(range(len(cosines)), 2)]
+        least, most = min(values), max(values)
+        rows.append(
+            {
+                "by": by,
+                "name": name or "all",
+                "mean": words.cosine(sum(values) / len(values)),
+                "least": words.cosine(least),
+                "least_alike": words.listing(list(pairs[values.index(least)])),
+                "most": words.cosine(most),
+                "most_alike": words.listing(list(pairs[values.index(most)])),
+            }
+        )
+    return rows
 
 
 def task_rows(board: Leaderboard) -> list[dict[Hashable, str]]:

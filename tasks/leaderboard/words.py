@@ -17,6 +17,11 @@ def number(value: float) -> str:
     return BLANK if math.isnan(value) else f"{value + 0.0:.1f}"
 
 
+def cosine(value: float) -> str:
+    """A cosine with two decimals, never -0.00."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
 def probability(p: float) -> str:
     """A p value in as few digits as a reader needs."""
     if math.isnan(p):

@@ -1,5 +1,6 @@
 """Results on disk: each file appears whole or not at all."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tasks import paths
@@ -13,16 +14,24 @@ def write_results(board: Leaderboard, params: Params) -> Path:
 
     All but results/leaderboard.csv, which holds seconds, are the same bytes for the same inputs.
     """
-    from tasks.leaderboard.plots import pictures
+    from tasks.leaderboard.pictures import pictures
     from tasks.leaderboard.report import render
 
     drawn = pictures(board)
     write(paths.SCORES_TABLE, as_csv(tidy(board), index=False))
     write(paths.METRICS, as_json(metrics(board)))
-    for name, picture in drawn.items():
-        write(paths.PLOTS / name, picture)
+    write_pictures(drawn)
     write_leaderboard(board)
     return write(paths.REPORT, render(board, params, drawn))
+
+
+def write_pictures(drawn: Mapping[str, bytes]) -> None:
+    """Write the pictures, and delete those of an earlier run that this one has not drawn."""
+    for name, picture in drawn.items():
+        write(paths.PLOTS / name, picture)
+    for earlier in paths.PLOTS.glob("*.png"):
+        if earlier.name not in drawn:
+            earlier.unlink()
 
 
 def write_leaderboard(board: Leaderboard) -> Path:

@@ -7,13 +7,15 @@ from threading import Event
 
 import psutil
 import pytest
+import yaml
 
 from flows.graph import Stage, select
-from flows.kinds import Kind, kind_of
+from flows.kinds import KINDS, Kind, kind_of
 from flows.output import BAR_SECONDS, Lines, read_lines
 from flows.processes import end_family
 from flows.slots import Slots, listed_gpus, visible_gpus
 from flows.stage import Order, StageFailed, Stopped, run_stage
+from tests.conftest import ROOT
 
 
 def lines_of(*chunks: bytes, clock: Callable[[], float] = lambda: 0.0) -> list[str]:
@@ -93,6 +95,11 @@ def test_kinds_are_known_by_the_stages_names():
     names = ["fetch_base", "fetch@x", "evaluate_recipe@wudi", "task_vectors@y", "sub/dvc.yaml:merge@z", "other@w"]
     assert [kind_of(name) for name in names] == ["fetch", "fetch", "evaluate", "task_vectors", "merge", "other"]
     assert [Kind(limit=1, backoff=10).delay(attempt) for attempt in (1, 2, 3, 4)] == [0, 10, 20, 40]
+
+
+def test_every_stage_of_the_project_is_of_a_known_kind():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert {kind_of(stage) for stage in stages} == set(KINDS)
 
 
 def test_targets_bring_what_they_need():

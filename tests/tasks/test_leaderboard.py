@@ -1,26 +1,17 @@
-"""The leaderboard: scores and samples in; tables, pictures and the report out."""
+"""The leaderboard: scores and samples in; ranks, comparisons and tables out."""
 
-import gzip
 import io
 import itertools
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from html.parser import HTMLParser
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from PIL import Image
 from rich.console import Console
 
-from tasks import paths, record
+from tasks import paths
 from tasks.leaderboard import compare, gather, gather_files, write_results
 from tasks.leaderboard.__main__ import current
 from tasks.leaderboard.compare import compare_recipes, holm, sign_flip_p
@@ -28,106 +19,9 @@ from tasks.leaderboard.show import print_leaderboard
 from tasks.leaderboard.table import wide
 from tasks.leaderboard.words import finding
 from tasks.orphans import remove_orphans
-from tasks.params import Params, load_params
+from tasks.params import Params
+from tests.tasks.small_project import ANSWERS, EXPERTS, RECIPES, make_project, pattern, write, write_answers
 from wudi.errors import WudiError
-
-ROOT = Path(__file__).resolve().parents[2]
-EXPERTS = {"gsm8k": "gsm", "math": "maths"}
-DVC_OUTPUTS = ["scores.csv", "metrics.json", "report.html", "plots/heatmap.png", "plots/means.png"]
-Answers = Mapping[str, Mapping[str, Sequence[float]]]
-
-
-def pattern(right: int, of: int) -> list[float]:
-    """Right on the first questions, wrong on the others."""
-    return [1.0] * right + [0.0] * (of - right)
-
-
-ANSWERS: Answers = {
-    "base": {"gsm8k": pattern(0, 40), "math": pattern(1, 20)},
-    "gsm": {"gsm8k": pattern(32, 40), "math": pattern(0, 20)},
-    "maths": {"gsm8k": pattern(4, 40), "math": pattern(10, 20)},
-    "average": {"gsm8k": pattern(8, 40), "math": pattern(5, 20)},
-    "wudi": {"gsm8k": pattern(24, 40), "math": pattern(8, 20)},
-    "same": {"gsm8k": pattern(24, 40), "math": pattern(8, 20)},
-}
-RECIPES = ["average", "wudi", "same"]
-
-
-def make_project(folder: Path, answers: Answers = ANSWERS, recipes: Sequence[str] = RECIPES) -> Params:
-    """Write params.yaml and everything that the stages before `record` leave, and read params.yaml back."""
-    params = {
-        "base": {"source": "zoo:base", "revision": None},
-        "experts": {
-            "gsm": {"source": "zoo:gsm8k", "revision": None, "benchmarks": ["gsm8k"]},
-            "maths": {"source": "zoo:math", "revision": None, "benchmarks": ["math"]},
-        },
-        "recipes": {name: {"method": "wudi" if name == "wudi" else "average"} for name in recipes},
-        "merge": {"device": "auto", "dtype": "auto"},
-        "evaluation": {
-            "backend": "hf",
-            "sandbox": "bubblewrap",
-            "benchmarks": {"gsm8k": {"task": "zoo_gsm8k"}, "math": {"task": "zoo_math"}},
-        },
-        "zoo": {"seed": 0, "base_steps": 250, "expert_steps": 300},
-    }
-    write(folder / "params.yaml", yaml.safe_dump(params, sort_keys=False))
-    for name, by_benchmark in answers.items():
-        write_answers(folder, name, by_benchmark)
-    for name in recipes:
-        layers = {"a": {"loss_before": 4.0, "loss_after": 1.0}} if name == "wudi" else {}
-        write(folder / paths.merged(name) / "merge.json", json.dumps({"layers": layers}))
-        write(folder / paths.timing("merge", name), json.dumps({"seconds": 1.93, "device": "cpu"}))
-    for name in EXPERTS.values():
-        write(folder / paths.task_vector(name) / "summary.json", json.dumps({"expert": name, "relative_norm": 0.052}))
-    return load_params(folder / "params.yaml")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file and the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def write_answers(folder: Path, name: str, by_benchmark: Mapping[str, Sequence[float]]) -> None:
-    """Write a model's scores and samples, as `tasks.evaluate` does."""
-    evaluations = []
-    for benchmark, correct in by_benchmark.items():
-        lines = [
-            json.dumps(
-                {"question": number, "task": f"zoo_{benchmark}", "generation": "<b>\ud83d</b>", "correct": value}
-            )
-            for number, value in enumerate(correct)
-        ]
-        samples = folder / paths.samples(name) / f"{benchmark}.jsonl.gz"
-        samples.parent.mkdir(parents=True, exist_ok=True)
-        samples.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
-        evaluations.append(
-            {
-                "benchmark": benchmark,
-                "task": f"zoo_{benchmark}",
-                "metric": "exact_match",
-                "filter": "strict-match",
-                "score": float(np.mean(correct)),
-                "stderr": float(np.std(correct) / np.sqrt(len(correct))),
-                "questions": len(correct),
-                "num_fewshot": 2,
-                "limit": None,
-                "chat_template": False,
-                "task_version": 1.0,
-                "other_metrics": {},
-                "sandbox": None,
-                "model_sha256": "0123456789abcdef" * 4,
-                "versions": {"lm_eval": "0.4.13"},
-            }
-        )
-    write(folder / paths.scores(name), json.dumps({"mean": 0.5, "evaluations": evaluations}))
-
-
-@pytest.fixture
-def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """A small project in the working folder."""
-    monkeypatch.chdir(tmp_path)
-    return make_project(tmp_path)
 
 
 def test_normalised_scores_and_ranks_by_hand(params: Params) -> None:
@@ -238,27 +132,6 @@ def test_all_zero_scores_are_written_and_readable(tmp_path: Path, monkeypatch: p
     assert "No recipe can be ranked" in printed(current(params))
 
 
-def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All DVC outputs, in two folders, with other seconds and with a matplotlib style of the user's own."""
-    for folder, seconds in (("one", 1.0), ("two", 200.0)):
-        monkeypatch.chdir(tmp_path)
-        params = make_project(tmp_path / folder)
-        monkeypatch.chdir(tmp_path / folder)
-        write(paths.timing("merge", "wudi"), json.dumps({"seconds": seconds}))
-        with matplotlib_style(folder):
-            write_results(gather_files(params), params)
-    for output in DVC_OUTPUTS:
-        one, two = ((tmp_path / folder / paths.RESULTS / output).read_bytes() for folder in ("one", "two"))
-        assert one == two, output
-    leaderboards = [(tmp_path / folder / paths.LEADERBOARD).read_text() for folder in ("one", "two")]
-    assert leaderboards[0] != leaderboards[1]
-
-
-def matplotlib_style(folder: str) -> AbstractContextManager[None]:
-    """Settings as in somebody's matplotlibrc, for the second folder alone."""
-    return matplotlib.rc_context({"font.size": 20, "savefig.dpi": 50, "axes.grid": True} if folder == "two" else {})
-
-
 def test_tables_read_back_with_pandas(params: Params) -> None:
     """leaderboard.csv: best first, with seconds; scores.csv: tidy, without."""
     write_results(gather_files(params), params)
@@ -367,76 +240,6 @@ def test_orphans_go_and_everything_else_stays(params: Params) -> None:
     assert remove_orphans(params) == []
 
 
-class Resources(HTMLParser):
-    """Every address that a page loads, and whether its tags close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.addresses: list[str] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.addresses += [value or "" for name, value in attributes if name in ("src", "href", "srcset", "data")]
-        if tag not in ("meta", "img", "link", "br", "hr"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_the_report_stands_alone(params: Params) -> None:
-    """Nothing is loaded from elsewhere, every tag closes, pictures are inside, seconds are not."""
-    write_results(gather_files(params), params)
-    page = paths.REPORT.read_text(encoding="utf-8")
-    parser = Resources()
-    parser.feed(page)
-    assert parser.open == []
-    assert len(parser.addresses) == 2
-    assert all(address.startswith("data:image/png;base64,") for address in parser.addresses)
-    assert "url(" not in page
-    assert "@import" not in page
-    assert "://" not in page
-    assert "1.93" not in page
-    for words in (
-        "wudi ranks first of 3 recipes",
-        "not told apart",
-        "iterations: 300",
-        "25.0 %",
-        "0123456789ab",
-        "5.2 %",
-    ):
-        assert words in page, words
-
-
-def test_forty_recipes_with_long_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures grow with the table and stay of a size that opens everywhere."""
-    monkeypatch.chdir(tmp_path)
-    names = [f"recipe_{number:02d}_".ljust(60, "x") for number in range(40)]
-    models = {name: ANSWERS[name] for name in ("base", "gsm", "maths")}
-    models |= {name: {"gsm8k": pattern(30 - n // 2, 40), "math": pattern(10, 20)} for n, name in enumerate(names)}
-    params = make_project(tmp_path, models, names)
-    board = gather_files(params)
-    write_results(board, params)
-    for name in ("heatmap.png", "means.png"):
-        with Image.open(paths.PLOTS / name) as picture:
-            picture.load()
-            assert picture.format == "PNG"
-            assert 700 < picture.width < 2000
-            assert 43 * 40 < picture.height < 2600
-            assert picture.info.get("Software") is None
-    assert len(board.comparisons) == 40 * 39 / 2
-    assert names[-1] in printed(wide(board))
-
-
-def test_few_recipes_make_small_pictures(params: Params) -> None:
-    """A picture of 6 rows is not a page long."""
-    write_results(gather_files(params), params)
-    for name in ("heatmap.png", "means.png"):
-        with Image.open(paths.PLOTS / name) as picture:
-            assert 300 < picture.width < 1200
-            assert 250 < picture.height < 700
-
-
 def printed(table: pd.DataFrame, width: int = 80, *, terminal: bool = False) -> str:
     """What `print_leaderboard` writes."""
     out = io.StringIO()
@@ -471,23 +274,11 @@ def test_four_benchmarks_fit_100_columns(params: Params) -> None:
     assert max(len(line) for line in lines[:8]) <= 100
 
 
-@pytest.mark.usefixtures("params")
-def test_the_stage_prints_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """The finding and where the report lies; no half-written file is left."""
-    record.main()
-    out = capsys.readouterr().out
-    assert out.startswith("wudi ranks first of 3 recipes")
-    assert out.endswith("Report: results/report.html\n")
-    assert out.count("\n") == 1
-    assert not list(paths.RESULTS.rglob("*.partial"))
-
-
-@pytest.mark.usefixtures("params")
-def test_a_mistake_is_one_line_and_status_1(tmp_path: Path) -> None:
-    """As a user meets it, in a process of its own."""
-    paths.scores("gsm").unlink()
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
-    arguments = [sys.executable, "-m", "tasks.record"]
-    failed = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-    assert failed.returncode == 1
-    assert failed.stderr == "error: scores/gsm.json: not found; make it with: dvc repro evaluate_expert@gsm\n"
+def test_forty_recipes_with_long_names_are_all_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name is cut, no pair of recipes left out."""
+    monkeypatch.chdir(tmp_path)
+    names = [f"recipe_{number:02d}_".ljust(60, "x") for number in range(40)]
+    models = {name: ANSWERS[name] for name in ("base", "gsm", "maths")} | dict.fromkeys(names, ANSWERS["wudi"])
+    board = gather_files(make_project(tmp_path, models, names))
+    assert len(board.comparisons) == 40 * 39 / 2
+    assert all(name in printed(wide(board)) for name in names)

@@ -1,25 +1,52 @@
-"""The threshold over a whole model is that of the flattened model, exactly."""
+"""Ranks of magnitudes: over a whole model they are those of the flattened model, exactly."""
+
+from typing import Literal
 
 import pytest
 import torch
 
-from wudi.methods.magnitude import magnitude_threshold, model_thresholds
+from wudi.methods.magnitude import order_statistics, rank_of_threshold, smallest, threshold
+
+
+def model(signed: bool) -> list[list[torch.Tensor]]:
+    """Two experts of three tensors, with zeros of both signs and magnitudes far apart."""
+    generator = torch.Generator().manual_seed(0)
+    experts = [
+        [
+            torch.randn(31, 7, generator=generator),
+            torch.tensor([0.0, -0.0, 1.0, -1.0, 1.0]),
+            1e-30 * torch.randn(400, generator=generator),
+        ]
+        for _ in range(2)
+    ]
+    return experts if signed else [[tensor.abs() for tensor in expert] for expert in experts]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_two_passes_find_the_entries_of_the_flattened_model(signed: bool) -> None:
+    experts = model(signed)
+    flat = [torch.cat([tensor.flatten() for tensor in expert]).sort().values for expert in experts]
+    wanted = [1, 2, 17, 300, 622]
+    found = order_statistics(lambda: zip(*experts, strict=True), lambda count: [*wanted[:-1], count])
+    assert found == [[float(one[rank - 1]) for rank in wanted] for one in flat]
 
 
 @pytest.mark.parametrize("density", [0.001, 0.2, 0.5, 0.999, 1.0])
-def test_two_passes_find_the_entry_of_the_flattened_model(density: float) -> None:
-    generator = torch.Generator().manual_seed(0)
-    experts = [
-        [torch.randn(31, 7, generator=generator), torch.zeros(5), 1e-30 * torch.randn(400, generator=generator)]
-        for _ in range(2)
-    ]
-    flat = [torch.cat([tensor.flatten() for tensor in expert]).abs() for expert in experts]
-    expected = [float(one.kthvalue(max(len(one) - int(len(one) * density), 1)).values) for one in flat]
-    assert model_thresholds(lambda: zip(*experts, strict=True), density) == expected
+@pytest.mark.parametrize("scope", ["tensor", "row"])
+def test_threshold_is_that_of_kthvalue(density: float, scope: Literal["tensor", "row"]) -> None:
+    tensor = torch.randn(31, 70, generator=torch.Generator().manual_seed(1))
+    magnitudes = tensor.abs() if scope == "row" else tensor.abs().flatten()
+    rank = rank_of_threshold(magnitudes.shape[-1], density)
+    expected = magnitudes.kthvalue(rank, dim=-1, keepdim=scope == "row").values
+    assert torch.equal(threshold(tensor, density, scope), expected)
 
 
-def test_equal_magnitudes() -> None:
+def test_equal_magnitudes_are_kept_together() -> None:
     tensor = torch.tensor([1.0, -1.0, 1.0, 0.0])
-    assert magnitude_threshold(tensor, 0.25) == 1.0
-    assert model_thresholds(lambda: [[tensor]], 0.25) == [1.0]
-    assert model_thresholds(lambda: [[tensor]], 1.0) == [0.0]
+    assert threshold(tensor, 0.25, "tensor") == 1.0
+    assert threshold(tensor, 1.0, "tensor") == 0.0
+
+
+def test_nothing_has_a_threshold_of_zero() -> None:
+    assert smallest(torch.zeros(0), 1).tolist() == [0.0]
+    assert threshold(torch.zeros(3, 0), 0.5, "tensor") == 0.0

@@ -1,10 +1,9 @@
-"""The methods, one a file; adding one is a function, its settings and an entry here."""
+"""The methods, one file a family; a new one is a function, its settings and an entry in its family's METHODS.
 
-from wudi.methods import average, dare_ties, swudi, task_arithmetic, ties, wudi
+Another package adds its own by an entry point of the group `wudi.methods` that names a `Method`.
+"""
+
 from wudi.methods.method import Layer, Method, Update
-
-METHODS: dict[str, Method] = {
-    module.METHOD.name: module.METHOD for module in (average, task_arithmetic, ties, dare_ties, wudi, swudi)
-}
+from wudi.methods.registry import METHODS
 
 __all__ = ["METHODS", "Layer", "Method", "Update"]

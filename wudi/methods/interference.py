@@ -8,60 +8,46 @@ With wᵢ = 1/‖τᵢ‖²_F, a linear layer's interference (Cheng et al., ICML
 so C and D are all that a solver needs. An expert whose task vector is zero has no interference and is left out.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from wudi.low_rank import LowRank, TaskVector, squared_norm
+from wudi.methods.method import Layer, Update
+from wudi.methods.quadratic import Factors, Moments, Quadratic, Term, quadratic
 
-@dataclass(frozen=True)
-class Interference:
-    """The interference of one linear layer; `deltas[i]` has shape (out, in)."""
 
-    deltas: Sequence[Tensor]
-    weights: Sequence[float]
+def terms(deltas: Sequence[TaskVector]) -> list[Term]:
+    """The terms of the interference, one for each task vector that is not zero."""
+    weighed = [(delta, squared_norm(delta)) for delta in deltas]
+    return [Term(delta, projector(delta), 1.0 / norm) for delta, norm in weighed if norm > 0]
 
-    @classmethod
-    def of(cls, deltas: Sequence[Tensor]) -> "Interference":
-        """Weigh each task vector by 1/‖τᵢ‖²_F and drop those that are zero."""
-        norms = [float(delta.square().sum(dtype=torch.float64)) for delta in deltas]
-        present = [(delta, 1.0 / norm) for delta, norm in zip(deltas, norms, strict=True) if norm > 0]
-        return cls([delta for delta, _ in present], [weight for _, weight in present])
 
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """C, shape (in, in), and D, shape (out, in)."""
-        rows, columns = self.deltas[0].shape
-        covariance = self.deltas[0].new_zeros(columns, columns)
-        target = self.deltas[0].new_zeros(rows, columns)
-        for delta, weight in zip(self.deltas, self.weights, strict=True):
-            gram = (delta.T @ delta) * weight
-            covariance += gram
-            target += delta @ gram
-        return covariance, target
+def interference(deltas: Sequence[TaskVector]) -> Moments | Factors | None:
+    """The interference of one linear layer; None where no expert differs from the base."""
+    found = terms(deltas)
+    return quadratic(found) if found else None
 
-    def gradient(self) -> Callable[[Tensor], Tensor]:
-        """∇L as a function of τ, by whichever products are fewer.
 
-        With C and D at hand a gradient is one product of out · in · in. Where `in` is so large that
-        2T · out < in, 2Σᵢ wᵢ ((τ − τᵢ) τᵢᵀ) τᵢ is cheaper, at 2T products of out · in · out, and C is never formed.
-        """
-        rows, columns = self.deltas[0].shape
-        if 2 * len(self.deltas) * rows < columns:
-            return self.gradient_by_experts
-        covariance, target = self.moments()
-        return lambda merged: torch.addmm(target, merged, covariance, beta=-2.0, alpha=2.0)
+def projector(delta: TaskVector) -> Tensor:
+    """P with ‖XPᵀ‖ = ‖Xτᵀ‖ for every X: τ itself, or R · right where left = QR, which has r rows instead of out."""
+    if not isinstance(delta, LowRank):
+        return delta
+    if delta.rank >= delta.shape[0]:
+        return delta.dense()
+    return torch.linalg.qr(delta.left, mode="r").R @ delta.right
 
-    def gradient_by_experts(self, merged: Tensor) -> Tensor:
-        """2Σᵢ wᵢ ((τ − τᵢ) τᵢᵀ) τᵢ."""
-        total = torch.zeros_like(merged)
-        for delta, weight in zip(self.deltas, self.weights, strict=True):
-            total.addmm_((merged - delta) @ delta.T, delta, alpha=2.0 * weight)
-        return total
 
-    def loss(self, merged: Tensor) -> float:
-        """L(τ), summed expert by expert, which loses no digits where L is small."""
-        total = 0.0
-        for delta, weight in zip(self.deltas, self.weights, strict=True):
-            total += weight * float(((merged - delta) @ delta.T).square().sum(dtype=torch.float64))
-        return total
+def measure(layer: Layer, merged: Tensor, form: Quadratic | None = None) -> dict[str, float]:
+    """L at the sum of the task vectors, at their mean, and at the merged result."""
+    form = form or interference(layer.deltas)
+    if form is None:
+        return {}
+    points = {"sum": layer.sum(), "mean": layer.mean(), "result": merged}
+    return {f"interference_{name}": form.loss(point.to(form.dtype)) for name, point in points.items()}
+
+
+def measured(layer: Layer, merged: Tensor, form: Quadratic, **more: float) -> Update:
+    """A merged task vector with its interference, and with what else the method measured."""
+    return Update(merged, {**measure(layer, merged, form), **more})

@@ -1,13 +1,19 @@
-"""The magnitude above which a given fraction of entries lies: of one tensor, or of a whole model in two passes."""
+"""Magnitudes by rank: of one tensor or its rows at once, or over a whole model in two passes."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Pass = Callable[[], Iterable[Sequence[Tensor]]]
-"""Walks over the model anew at each call and yields, tensor by tensor, every expert's float32 task vector."""
+Scope = Literal["model", "tensor", "row"]
+"""Over what entries are ranked: the whole model, each tensor, or each row (outputs) of a tensor."""
+
+Values = Callable[[], Iterable[Sequence[Tensor]]]
+"""Walks over the model anew at each call and yields, tensor by tensor, one tensor of values an expert."""
+
+HALF = 1 << 16
 
 
 def rank_of_threshold(count: int, density: float) -> int:
@@ -18,42 +24,79 @@ def rank_of_threshold(count: int, density: float) -> int:
     return max(count - int(count * density), 1)
 
 
-def magnitude_threshold(delta: Tensor, density: float) -> float:
-    """The smallest magnitude that is kept when `density` of the entries of one tensor are kept."""
-    if delta.numel() == 0:
-        return 0.0
-    rank = rank_of_threshold(delta.numel(), density)
-    if delta.is_cuda:
-        return float(delta.abs().flatten().kthvalue(rank).values)
-    # numpy's introselect is several times faster on a CPU than torch.kthvalue.
-    return float(np.partition(delta.abs().flatten().numpy(), rank - 1)[rank - 1])
+def threshold(delta: Tensor, density: float, scope: Literal["tensor", "row"]) -> Tensor:
+    """The smallest magnitude that is kept when `density` of a tensor's entries, or of each row's, are kept.
 
-
-def model_thresholds(model: Pass, density: float) -> list[float]:
-    """The threshold of each expert over the whole model, exactly, in memory that does not grow with the model.
-
-    Magnitudes of non-negative floats order as their bit patterns do, so two passes of counting find the one of the
-    wanted rank: over the upper 16 bits first, then over the lower 16 among those that share its upper ones.
+    Its shape broadcasts against `delta`; a vector is one row.
     """
-    upper = counts_per_expert(model(), lambda _, bits: bits >> 16)
-    ranks = [rank_of_threshold(int(counts.sum()), density) for counts in upper]
-    found = [bucket_of_rank(counts, rank) for counts, rank in zip(upper, ranks, strict=True)]
-    lower = counts_per_expert(model(), lambda index, bits: bits[bits >> 16 == found[index][0]] & 0xFFFF)
-    patterns = [
-        (bucket << 16) | bucket_of_rank(counts, rank)[0] for (bucket, rank), counts in zip(found, lower, strict=True)
+    if scope == "row":
+        return smallest(delta.abs(), rank_of_threshold(delta.shape[-1], density))
+    return smallest(delta.abs().flatten(), rank_of_threshold(delta.numel(), density)).squeeze(-1)
+
+
+def smallest(values: Tensor, rank: int) -> Tensor:
+    """The value of a 1-based rank along the last dimension, which is kept with size 1."""
+    if values.numel() == 0:
+        return values.new_zeros(*values.shape[:-1], 1)
+    if values.is_cuda:
+        return values.kthvalue(rank, dim=-1, keepdim=True).values
+    # numpy's introselect is several times faster on a CPU than torch.kthvalue and torch.topk.
+    return torch.from_numpy(np.partition(values.numpy(), rank - 1, axis=-1)[..., rank - 1 : rank])
+
+
+def order_statistics(values: Values, ranks: Callable[[int], Sequence[int]]) -> list[list[float]]:
+    """Each expert's values of the wanted 1-based ranks over the whole model, exactly, in constant memory.
+
+    Args:
+        values: Float32 values, one tensor an expert for each tensor of the model.
+        ranks: The wanted ranks, given the number of values of an expert.
+
+    The bits of floats order as the floats do, once the negative ones are turned around. So two passes of counting find
+    the one of a wanted rank: over the upper 16 bits, then over the lower 16 among those that share its upper ones.
+    """
+    upper = counts_per_expert(values(), 1, lambda _, bits: [upper_half(bits)])
+    wanted = [ranks(int(counts.sum())) for counts in upper[0]]
+    found = [[bucket_of_rank(counts, rank) for rank in expert] for counts, expert in zip(upper[0], wanted, strict=True)]
+    lower = counts_per_expert(
+        values(),
+        len(wanted[0]),
+        lambda expert, bits: [bits[upper_half(bits) == bucket] & (HALF - 1) for bucket, _ in found[expert]],
+    )
+    return [
+        [as_float(bucket, bucket_of_rank(lower[index][expert], rank)[0]) for index, (bucket, rank) in parts]
+        for expert, parts in enumerate(map(enumerate, found))
     ]
-    return [float(np.array(pattern, dtype=np.int32).view(np.float32)) for pattern in patterns]
 
 
-def counts_per_expert(model: Iterable[Sequence[Tensor]], key: Callable[[int, Tensor], Tensor]) -> list[Tensor]:
-    """For each expert, how often each 16-bit key occurs among its entries."""
-    counts: list[Tensor] = []
-    for deltas in model:
-        counts = counts or [torch.zeros(1 << 16, dtype=torch.int64, device=delta.device) for delta in deltas]
-        for index, delta in enumerate(deltas):
-            bits = delta.float().abs().flatten().view(torch.int32)
-            counts[index] += torch.bincount(key(index, bits), minlength=1 << 16)
+def counts_per_expert(
+    model: Iterable[Sequence[Tensor]], keys: int, key: Callable[[int, Tensor], list[Tensor]]
+) -> list[list[Tensor]]:
+    """For each of the `keys` and each expert, how often each 16-bit value of it occurs among the expert's entries."""
+    counts: list[list[Tensor]] = []
+    for tensors in model:
+        device = tensors[0].device
+        counts = counts or [[torch.zeros(HALF, dtype=torch.int64, device=device) for _ in tensors] for _ in range(keys)]
+        for expert, values in enumerate(tensors):
+            for index, found in enumerate(key(expert, ordered_bits(values))):
+                counts[index][expert] += torch.bincount(found, minlength=HALF)
     return counts
+
+
+def ordered_bits(values: Tensor) -> Tensor:
+    """Whole numbers of 32 bits that order as the float32 values do."""
+    bits = values.float().flatten().view(torch.int32)
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+
+
+def upper_half(ordered: Tensor) -> Tensor:
+    """The upper 16 of the `ordered_bits`, from 0."""
+    return (ordered >> 16) + HALF // 2
+
+
+def as_float(upper: int, lower: int) -> float:
+    """The float32 value whose `ordered_bits` have these halves."""
+    ordered = np.array(((upper - HALF // 2) << 16) | lower, dtype=np.int32)
+    return float((ordered ^ ((ordered >> 31) & 0x7FFFFFFF)).view(np.float32))
 
 
 def bucket_of_rank(counts: Tensor, rank: int) -> tuple[int, int]:

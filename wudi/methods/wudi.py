@@ -1,4 +1,4 @@
-"""WUDI-Merging: descend the interference from the sum of the task vectors."""
+"""WUDI-Merging and OptMerge: descend the interference step by step."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,13 +6,20 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from wudi.methods.interference import Interference
+from wudi.low_rank import TaskVector, squared_norm
+from wudi.methods.coordinates import Coordinates
+from wudi.methods.descent import Adam, Momentum, Optimizer, descend, rms
+from wudi.methods.interference import interference, measured
 from wudi.methods.method import Layer, Method, Update
+from wudi.methods.quadratic import Term, quadratic
 from wudi.settings import Settings, setting
 
 RELATIVE_LEARNING_RATE = 0.02
-"""The learning rate of `auto`, in units of the root mean square of Στᵢ: Adam steps by about its learning rate whatever
-the gradient's size, so a fixed rate fits task vectors of one size only."""
+"""Adam's learning rate of `auto`, in units of the root mean square of Στᵢ: Adam steps by about its learning rate
+whatever the gradient's size, so a fixed rate fits task vectors of one size only."""
+
+MOMENTUM_LEARNING_RATE = 1e-4
+"""The published rate of gradient descent, whose steps follow the size of the gradient by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,40 +32,102 @@ class WudiSettings(Settings):
 
 def wudi(layer: Layer, settings: WudiSettings) -> Update:
     """Minimise Σᵢ ‖(τ − τᵢ)τᵢᵀ‖² / ‖τᵢ‖² by Adam from τ = Σᵢ τᵢ, without data or scaling coefficient."""
-    start = torch.stack(tuple(layer.deltas)).sum(dim=0)
-    interference = Interference.of(layer.deltas)
-    if len(interference.deltas) <= 1:  # one expert, or none that differs from the base, is the minimum already
+    start, form = layer.sum(), interference(layer.deltas)
+    if form is None or is_minimum(layer, start):
         return Update(start)
-    if settings.learning_rate == "auto":
-        merged = descend_in_units(rms(start), start, interference, RELATIVE_LEARNING_RATE, settings.iterations)
-    else:
-        merged = descend_in_units(1.0, start, interference, settings.learning_rate, settings.iterations)
-    return Update(merged, {"loss_before": interference.loss(start), "loss_after": interference.loss(merged)})
+    merged = descend(start, form, adam(settings.learning_rate, start), settings.iterations)
+    return measured(layer, merged, form, iterations=settings.iterations)
 
 
-def descend_in_units(
-    unit: float, start: Tensor, interference: Interference, learning_rate: float, iterations: int
-) -> Tensor:
-    """`iterations` steps of Adam, with its published betas and epsilon, on the exact gradient, in τ / unit."""
-    if unit == 0.0:  # the task vectors cancel to nothing, and so has a relative unit
-        return start
-    merged = start / unit
-    optimizer = torch.optim.Adam([merged], lr=learning_rate)
-    gradient = interference.gradient()
-    for _ in range(iterations):
-        merged.grad = gradient(merged * unit) / unit
-        optimizer.step()
-    return merged * unit
+@dataclass(frozen=True, kw_only=True)
+class OptmergeSettings(Settings):
+    """The published variant for full fine-tunes: Adam from the sum; the other, for LoRA, is SGD from the mean."""
+
+    optimizer: Literal["adam", "sgd"] = setting("adam", "adam from Στᵢ, or sgd with momentum 0.9 from the mean")
+    iterations: int = setting(300, "steps of the optimizer", at_least=0)
+    learning_rate: float | Literal["auto"] = setting(
+        "auto", "the optimizer's step; auto: 0.02 of the RMS of Στᵢ with adam, the published 1e-4 with sgd", above=0
+    )
+    ratio: float | Literal["auto"] = setting(
+        "auto", "rank of the truncation, as a fraction of the smaller side; auto: 1/T", above=0, at_most=1
+    )
 
 
-def rms(tensor: Tensor) -> float:
-    """The root mean square of the entries."""
-    return float(tensor.square().mean(dtype=torch.float64).sqrt())
+def optmerge(layer: Layer, settings: OptmergeSettings) -> Update:
+    """Minimise Σᵢ ‖(τ − Tᵢ)Pᵢᵀ‖² / ‖τᵢ‖² with targets and projectors truncated by SVD to rank min(out, in)/T.
+
+    Pᵢ = S_KV_Kᵀ of τᵢ. With adam Tᵢ = rank-K(τᵢ − mean) + mean and the start is Στᵢ; with sgd Tᵢ = rank-K(τᵢ) and the
+    start is the mean.
+    """
+    adaptive = settings.optimizer == "adam"
+    start = layer.sum() if adaptive else layer.mean()
+    if is_minimum(layer, start):
+        return Update(start)
+    rank = truncation_rank(layer, settings.ratio)
+    joint = Coordinates.of(layer.deltas)
+    centre = torch.stack(joint.deltas).mean(dim=0) if adaptive else torch.zeros_like(joint.deltas[0])
+    terms = [
+        Term(target, projector, 1.0 / squared_norm(delta))
+        for delta in joint.deltas
+        if delta.any()
+        for target, projector in [truncated(delta, centre, rank, joint)]
+    ]
+    optimizer: Optimizer = Momentum(sgd_rate(settings)) if not adaptive else adam(settings.learning_rate, start)
+    merged = descend(start, quadratic(terms), optimizer, settings.iterations)
+    form = interference(layer.deltas)
+    assert form is not None  # start is no minimum, so some expert differs from the base
+    return measured(layer, merged, form, iterations=settings.iterations, rank=rank)
 
 
-METHOD = Method(
-    name="wudi",
-    source="Cheng et al., Whoever started the interference should end it, ICML 2025, arXiv 2503.08099",
-    settings=WudiSettings,
-    merge=wudi,
+def truncated(delta: Tensor, centre: Tensor, rank: int, joint: Coordinates) -> tuple[TaskVector, Tensor]:
+    """Tᵢ, shape (out, in), and Pᵢ, shape (K, in), of an expert with these coordinates."""
+    _, sizes, right = svd(delta)
+    kept = min(rank, len(sizes))
+    left_rest, sizes_rest, right_rest = svd(delta - centre) if centre.any() else svd(delta)
+    target = joint.factored((left_rest[:, :kept] * sizes_rest[:kept]) @ right_rest[:kept] + centre)
+    projector = sizes[:kept, None] * right[:kept]
+    return target, projector if joint.rows is None else projector @ joint.rows
+
+
+def svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """U, S and Vᵀ, of no more columns and rows than the smaller side."""
+    left, sizes, right = torch.linalg.svd(matrix, full_matrices=False)
+    return left, sizes, right
+
+
+def truncation_rank(layer: Layer, ratio: float | Literal["auto"]) -> int:
+    """K = ⌊min(out, in) / T⌋, or of the given ratio; at least 1."""
+    smaller = min(layer.shape)
+    return max(1, smaller // len(layer.deltas) if ratio == "auto" else int(smaller * ratio))
+
+
+def is_minimum(layer: Layer, start: Tensor) -> bool:
+    """Whether there is nothing to descend: one expert or none differs from the base, or they cancel to nothing."""
+    present = sum(squared_norm(delta) > 0 for delta in layer.deltas)
+    return present <= 1 or not bool(start.any())
+
+
+def adam(rate: float | Literal["auto"], start: Tensor) -> Adam:
+    """Adam at a given rate, or at one relative to the size of the start."""
+    return Adam(RELATIVE_LEARNING_RATE, rms(start)) if rate == "auto" else Adam(rate)
+
+
+def sgd_rate(settings: OptmergeSettings) -> float:
+    """The step of gradient descent."""
+    return MOMENTUM_LEARNING_RATE if settings.learning_rate == "auto" else settings.learning_rate
+
+
+METHODS = (
+    Method(
+        name="wudi",
+        source="Cheng et al., Whoever started the interference should end it, ICML 2025, arXiv 2503.08099",
+        settings=WudiSettings,
+        merge=wudi,
+    ),
+    Method(
+        name="optmerge",
+        source="Wei et al., OptMerge, ICLR 2026, arXiv 2505.19892",
+        settings=OptmergeSettings,
+        merge=optmerge,
+    ),
 )

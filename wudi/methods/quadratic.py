@@ -1,0 +1,133 @@
+"""A quadratic in the merged task vector, L(τ) = Σᵢ wᵢ ‖(τ − Tᵢ)Pᵢᵀ‖²_F: its gradient and its value, in two forms.
+
+Its rows are independent of one another, so a solver may take them block by block. `gradient(rows)` is ∇L as a function
+of that block of τ's rows.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from wudi.low_rank import LowRank, TaskVector, dense
+
+ALL = slice(None)
+
+
+@dataclass(frozen=True)
+class Term:
+    """w ‖(τ − T)Pᵀ‖²_F: the target has shape (out, in), the projector (k, in)."""
+
+    target: TaskVector
+    projector: Tensor
+    weight: float
+
+    def cross(self) -> Tensor:
+        """TPᵀ, shape (out, k)."""
+        if isinstance(self.target, LowRank):
+            return self.target.left @ (self.target.right @ self.projector.T)
+        return self.target @ self.projector.T
+
+
+class Quadratic(Protocol):
+    """What a solver needs."""
+
+    dtype: torch.dtype
+
+    def gradient(self, rows: slice = ALL) -> Callable[[Tensor], Tensor]:
+        """∇L of a block of rows, as a function of that block of τ."""
+
+    def loss(self, merged: Tensor) -> float:
+        """L(τ)."""
+
+
+class Moments:
+    """∇L = 2(τC − D) with C = Σ wᵢPᵢᵀPᵢ (in × in) and D = Σ wᵢTᵢPᵢᵀPᵢ (out × in).
+
+    One product of out · in · in a gradient, whatever the number of terms.
+    """
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        first, width = terms[0].projector, terms[0].projector.shape[1]
+        self.dtype = first.dtype
+        self.covariance = first.new_zeros(width, width)
+        self.target = first.new_zeros(terms[0].target.shape)
+        self.constant = 0.0
+        for term in terms:
+            gram = (term.projector.T @ term.projector).mul_(term.weight)
+            self.covariance += gram
+            product = dense_product(term.target, gram)
+            self.target += product
+            self.constant += float((product * dense(term.target)).sum(dtype=torch.float64))
+
+    def gradient(self, rows: slice = ALL) -> Callable[[Tensor], Tensor]:
+        """2(τC − D)."""
+        target = self.target[rows]
+        return lambda merged: torch.addmm(target, merged, self.covariance, beta=-2.0, alpha=2.0)
+
+    def curvature(self) -> Callable[[Tensor], Tensor]:
+        """X ↦ XC."""
+        return lambda block: block @ self.covariance
+
+    def loss(self, merged: Tensor) -> float:
+        """⟨τC − 2D, τ⟩ + L(0): exact to rounding of L(0), which is what the sum loses digits of."""
+        slope = torch.addmm(self.target, merged, self.covariance, beta=-2.0)
+        return max(float((slope * merged).sum(dtype=torch.float64)) + self.constant, 0.0)
+
+
+class Factors:
+    """∇L = 2 Σᵢ wᵢ(τPᵢᵀ − TᵢPᵢᵀ)Pᵢ: two products of out · k · in a term, and no in × in matrix."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self.dtype = terms[0].projector.dtype
+        thin = [term for term in terms if isinstance(term.target, LowRank)]
+        thick = [term for term in terms if not isinstance(term.target, LowRank)]
+        self.parts = [(term.projector, term.cross(), term.weight) for term in thick]
+        if thin:  # many thin projectors are one that is less thin, and fewer, larger products
+            projector = torch.cat([term.projector * term.weight**0.5 for term in thin])
+            cross = torch.cat([term.cross() * term.weight**0.5 for term in thin], dim=1)
+            self.parts.append((projector, cross, 1.0))
+
+    def gradient(self, rows: slice = ALL) -> Callable[[Tensor], Tensor]:
+        """2 Σ w(τPᵀ − TPᵀ)P."""
+        parts = [(projector, cross[rows], weight) for projector, cross, weight in self.parts]
+
+        def at(merged: Tensor) -> Tensor:
+            total = torch.zeros_like(merged)
+            for projector, cross, weight in parts:
+                total.addmm_(torch.addmm(cross, merged, projector.T, beta=-1.0), projector, alpha=2.0 * weight)
+            return total
+
+        return at
+
+    def curvature(self) -> Callable[[Tensor], Tensor]:
+        """X ↦ XC = Σ w(XPᵀ)P."""
+
+        def at(block: Tensor) -> Tensor:
+            total = torch.zeros_like(block)
+            for projector, _, weight in self.parts:
+                total.addmm_(block @ projector.T, projector, alpha=weight)
+            return total
+
+        return at
+
+    def loss(self, merged: Tensor) -> float:
+        """Σ w ‖τPᵀ − TPᵀ‖², which loses no digits where L is small."""
+        return sum(
+            weight * float(torch.addmm(cross, merged, projector.T, beta=-1.0).square().sum(dtype=torch.float64))
+            for projector, cross, weight in self.parts
+        )
+
+
+def quadratic(terms: Sequence[Term]) -> Moments | Factors:
+    """The form whose gradient takes fewer operations: out · in · in, or 2 Σ kᵢ · out · in."""
+    width = terms[0].projector.shape[1]
+    thin = 2 * sum(term.projector.shape[0] for term in terms) < width
+    return Factors(terms) if thin else Moments(terms)
+
+
+def dense_product(target: TaskVector, gram: Tensor) -> Tensor:
+    """T · gram, by the factors where there are some."""
+    return target.left @ (target.right @ gram) if isinstance(target, LowRank) else target @ gram
