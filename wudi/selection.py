@@ -7,7 +7,9 @@ from fnmatch import fnmatchcase
 from wudi.checkpoint import TensorInfo
 from wudi.errors import WudiError
 from wudi.role import Role
-from wudi.settings import Settings
+from wudi.settings import EverywhereSettings, Settings
+
+KINDS = ("include", "exclude")
 
 
 @dataclass(frozen=True)
@@ -22,30 +24,34 @@ class Selection:
         return [f"{pattern}: {count} tensors" for pattern, count in self.matched.items()]
 
 
-def select(infos: Mapping[str, TensorInfo], roles: Mapping[str, Role], settings: Settings) -> Selection:
+def select(
+    infos: Mapping[str, TensorInfo], roles: Mapping[str, Role], settings: Settings, copies: Mapping[str, str]
+) -> Selection:
     """Linear weights inside blocks, or every tensor where `rest` is `method`; then `include` and `exclude`.
 
     With `include` the method merges what its patterns match instead, embeddings and heads too, as far as it can: a
-    method for linear weights takes matrices alone.
+    method for linear weights takes matrices alone. `copies` are merged as the tensor that each is a copy of, so a
+    pattern that matches one of the two holds for both.
 
     Raises:
         WudiError: A pattern matches no tensor that can be merged, or nothing is left for the method.
     """
     names = [name for name, info in infos.items() if info.floating]
-    matched = {
-        f"{kind} {pattern}": matching(pattern, names, kind)
-        for kind, patterns in (("include", settings.include), ("exclude", settings.exclude))
-        for pattern in patterns
-    }
-    everywhere = settings.rest == "method"
-    chosen = {name for name in names if everywhere or roles[name].kind == "linear"}
-    if settings.include:
-        included = {name for key, found in matched.items() if key.startswith("include ") for name in found}
-        chosen = {name for name in included if everywhere or is_matrix(name, infos, roles)}
-    chosen -= {name for key, found in matched.items() if key.startswith("exclude ") for name in found}
-    if not chosen and (settings.include or settings.exclude):
+    included, excluded = ({p: matching(p, names, kind) for p in getattr(settings, kind)} for kind in KINDS)
+    chosen = {name for name in names if settings.rest == "method" or roles[name].kind == "linear"}
+    if included:
+        takes_all = isinstance(settings, EverywhereSettings)
+        chosen = {name for name in set().union(*included.values()) if takes_all or is_matrix(name, infos, roles)}
+    chosen = {copies.get(name, name) for name in chosen}
+    chosen -= {copies.get(name, name) for name in set().union(*excluded.values())}
+    if not chosen and (included or excluded):
         raise WudiError("include and exclude leave no tensor to the method; widen one or narrow the other")
-    return Selection(frozenset(chosen), {key: len(found) for key, found in matched.items()})
+    counts = {
+        f"{kind} {pattern}": len(matched)
+        for kind, patterns in zip(KINDS, (included, excluded), strict=True)
+        for pattern, matched in patterns.items()
+    }
+    return Selection(frozenset(chosen), counts)
 
 
 def matching(pattern: str, names: list[str], kind: str) -> list[str]:

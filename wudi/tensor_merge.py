@@ -48,8 +48,8 @@ class TensorMerge:
 
     @cached_property
     def selection(self) -> Selection:
-        """The tensors that the method merges."""
-        return select(self.base.tensors, self.roles, self.recipe.settings)
+        """The tensors that the method merges; of tied ones that are merged once, the one that is merged."""
+        return select(self.base.tensors, self.roles, self.recipe.settings, self.copies)
 
     @cached_property
     def copies(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ class TensorMerge:
 
     def survey(self, track: Track) -> Any:
         """What the method wants to know of the whole model first."""
-        names = [name for name in self.base.tensors if name in self.selection.tensors and name not in self.copies]
+        names = [name for name in self.base.tensors if name in self.selection.tensors]
 
         def walk() -> Iterator[Layer]:
             for name in track(names, "surveying"):
@@ -150,8 +150,10 @@ def changed(layers: Sequence[Layer]) -> list[str]:
 
 
 def joined(measured: Iterable[dict[str, float]]) -> dict[str, float]:
-    """What was measured on the matrices of a stack: interference adds up, all else is their mean."""
+    """What was measured on the matrices of a stack: interference adds up, all else is their mean.
+
+    Of a matrix that no expert changes there is nothing to measure.
+    """
     rows = list(measured)
-    return {
-        key: sum(row[key] for row in rows) / (1 if key.startswith("interference") else len(rows)) for key in rows[0]
-    }
+    found = {key: [row[key] for row in rows if key in row] for row in rows for key in row}
+    return {key: sum(values) / (1 if key.startswith("interference") else len(values)) for key, values in found.items()}

@@ -8,9 +8,6 @@ from torch import Tensor
 
 from wudi.methods.quadratic import Quadratic
 
-BLOCK = 1 << 18
-"""Entries of a block on a CPU: the optimizer's state of a block stays in the cache over all its steps."""
-
 Optimizer = Callable[[Tensor], torch.optim.Optimizer]
 
 
@@ -40,21 +37,22 @@ class Momentum:
 def descend(start: Tensor, form: Quadratic, optimizer: Optimizer, iterations: int) -> Tensor:
     """Take `iterations` steps from `start`, shape (out, in), on the exact gradient."""
     merged = start.clone()
-    for rows in blocks(merged):
+    for rows in blocks(merged, form.block):
         block, gradient = merged[rows], form.gradient(rows)
+        block.grad = torch.empty_like(block)
         stepper = optimizer(block)
         for _ in range(iterations):
-            block.grad = gradient(block)
+            gradient(block, out=block.grad)
             stepper.step()
     return merged
 
 
-def blocks(tensor: Tensor) -> list[slice]:
-    """Slices of rows: on a GPU all of them at once, on a CPU as many as the cache holds, and at least 64."""
+def blocks(tensor: Tensor, entries: int) -> list[slice]:
+    """Slices of rows of about so many entries, and at least 64 rows; on a GPU all rows at once."""
     count, width = tensor.shape
     if tensor.is_cuda:
         return [slice(0, count)]
-    step = max(64, BLOCK // max(width, 1))
+    step = max(64, entries // max(width, 1))
     return [slice(first, min(first + step, count)) for first in range(0, count, step)]
 
 

@@ -1,7 +1,6 @@
 """A quadratic in the merged task vector, L(τ) = Σᵢ wᵢ ‖(τ − Tᵢ)Pᵢᵀ‖²_F: its gradient and its value, in two forms.
 
-Its rows are independent of one another, so a solver may take them block by block. `gradient(rows)` is ∇L as a function
-of that block of τ's rows.
+Its rows are independent of one another, so a solver may take them block by block.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +13,13 @@ from torch import Tensor
 from wudi.low_rank import LowRank, TaskVector, dense
 
 ALL = slice(None)
+
+
+class Gradient(Protocol):
+    """∇L of a block of rows, as a function of that block of τ."""
+
+    def __call__(self, merged: Tensor, out: Tensor | None = None) -> Tensor:
+        """Write the gradient into `out` where it is given: fresh memory at every step costs a tenth of the step."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,11 @@ class Quadratic(Protocol):
     """What a solver needs."""
 
     dtype: torch.dtype
+    block: int
+    """Entries of τ that a solver best takes at a time on a CPU, a block of rows."""
 
-    def gradient(self, rows: slice = ALL) -> Callable[[Tensor], Tensor]:
-        """∇L of a block of rows, as a function of that block of τ."""
+    def gradient(self, rows: slice = ALL) -> Gradient:
+        """∇L of a block of rows."""
 
     def loss(self, merged: Tensor) -> float:
         """L(τ)."""
@@ -48,6 +56,8 @@ class Moments:
 
     One product of out · in · in a gradient, whatever the number of terms.
     """
+
+    block = 1 << 22  # large enough for the product to run at full speed
 
     def __init__(self, terms: Sequence[Term]) -> None:
         first, width = terms[0].projector, terms[0].projector.shape[1]
@@ -62,10 +72,14 @@ class Moments:
             self.target += product
             self.constant += float((product * dense(term.target)).sum(dtype=torch.float64))
 
-    def gradient(self, rows: slice = ALL) -> Callable[[Tensor], Tensor]:
+    def gradient(self, rows: slice = ALL) -> Gradient:
         """2(τC − D)."""
         target = self.target[rows]
-        return lambda merged: torch.addmm(target, merged, self.covariance, beta=-2.0, alpha=2.0)
+
+        def at(merged: Tensor, out: Tensor | None = None) -> Tensor:
+            return torch.addmm(target, merged, self.covariance, beta=-2.0, alpha=2.0, out=out)
+
+        return at
 
     def curvature(self) -> Callable[[Tensor], Tensor]:
         """X ↦ XC."""
@@ -80,6 +94,8 @@ class Moments:
 class Factors:
     """∇L = 2 Σᵢ wᵢ(τPᵢᵀ − TᵢPᵢᵀ)Pᵢ: two products of out · k · in a term, and no in × in matrix."""
 
+    block = 1 << 20  # small enough for the block and the optimizer's state to stay in the cache
+
     def __init__(self, terms: Sequence[Term]) -> None:
         self.dtype = terms[0].projector.dtype
         thin = [term for term in terms if isinstance(term.target, LowRank)]
@@ -90,12 +106,12 @@ class Factors:
             cross = torch.cat([term.cross() * term.weight**0.5 for term in thin], dim=1)
             self.parts.append((projector, cross, 1.0))
 
-    def gradient(self, rows: slice = ALL) -> Callable[[Tensor], Tensor]:
+    def gradient(self, rows: slice = ALL) -> Gradient:
         """2 Σ w(τPᵀ − TPᵀ)P."""
         parts = [(projector, cross[rows], weight) for projector, cross, weight in self.parts]
 
-        def at(merged: Tensor) -> Tensor:
-            total = torch.zeros_like(merged)
+        def at(merged: Tensor, out: Tensor | None = None) -> Tensor:
+            total = torch.zeros_like(merged) if out is None else out.zero_()
             for projector, cross, weight in parts:
                 total.addmm_(torch.addmm(cross, merged, projector.T, beta=-1.0), projector, alpha=2.0 * weight)
             return total
