@@ -102,9 +102,13 @@ def read_base(base: Checkpoint, tensor: str, device: torch.device) -> Tensor:
 
 
 def open_experts(paths: Sequence[Path]) -> list[Expert]:
-    """Open experts, each named after its folder or file; after its whole path where two would share a name."""
-    short = [path.stem if path.suffix == ".safetensors" else path.resolve().name for path in paths]
-    names = [name if short.count(name) == 1 else str(path) for name, path in zip(short, paths, strict=True)]
-    if len(set(names)) < len(names):
-        raise WudiError(f"{max(names, key=names.count)}: given as an expert more than once; name each expert once")
+    """Open experts, each named after its folder or file, with as many folders above it as tell all of them apart."""
+    whole = [path.resolve().with_suffix("") if path.suffix == ".safetensors" else path.resolve() for path in paths]
+    if len(set(whole)) < len(whole):
+        raise WudiError(f"{max(whole, key=whole.count)}: given as an expert more than once; name each expert once")
+    names: list[str] = []
+    for depth in range(1, max((len(path.parts) for path in whole), default=1) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in whole]
+        if len(set(names)) == len(names):
+            break
     return [Expert(name, Checkpoint(path)) for name, path in zip(names, paths, strict=True)]

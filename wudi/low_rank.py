@@ -46,6 +46,9 @@ class LowRank:
 
 TaskVector = Tensor | LowRank
 
+CANCELLED = 1e-14
+"""Of ‖left‖² ‖right‖²: a product whose squared norm is below that is nothing but rounding."""
+
 
 def dense(delta: TaskVector) -> Tensor:
     """A task vector as one tensor."""
@@ -58,11 +61,17 @@ def rank_bound(delta: TaskVector) -> int:
 
 
 def squared_norm(delta: TaskVector) -> float:
-    """‖τ‖²_F, summed in float64; of factors by their r × r Gram matrices."""
+    """‖τ‖²_F in float64; of factors by their r × r Gram matrices, and 0 where those cancel to rounding."""
     if isinstance(delta, LowRank):
         left, right = delta.left.double(), delta.right.double()
-        return max(float(((left.T @ left) * (right @ right.T)).sum()), 0.0)
-    return float(delta.square().sum(dtype=torch.float64))
+        found = float(((left.T @ left) * (right @ right.T)).sum())
+        return found if found > CANCELLED * float(left.square().sum() * right.square().sum()) else 0.0
+    return norm(delta) ** 2
+
+
+def norm(tensor: Tensor) -> float:
+    """The Frobenius norm, summed in float64: float32 sums of millions of squares lose their third digit."""
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
 
 
 def weighted_sum(deltas: Sequence[TaskVector], weights: Sequence[float]) -> Tensor:

@@ -102,7 +102,7 @@ class Job:
 
     def plan(self) -> dict[str, Any]:
         """What decides the output's bytes: an interrupted run is continued by one with the same plan alone."""
-        device = {"device": self.tensors.device.type, "precision": self.precision}
+        device = {"device": device_name(self.tensors.device), "precision": self.precision}
         return {**self.inputs(), "dtype": self.dtype, **device, "measures": self.tensors.measures}
 
     def inputs(self) -> dict[str, Any]:
@@ -190,6 +190,11 @@ def finish(job: Job, work: WorkFolder, shards: dict[str, Any], started: float) -
     work.finish([measured_name(shard) for shard in shards])
     layer_seconds = {name: seconds for shard in shards.values() for name, seconds in shard["tensors"].items()}
     return MergeReport(work.out, record, time.monotonic() - started, str(job.tensors.device), layer_seconds)
+
+
+def device_name(device: torch.device) -> str:
+    """The kind of CPU or GPU that computes, whose rounding another kind need not share."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def torch_dtype(info: TensorInfo) -> torch.dtype:

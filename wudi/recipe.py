@@ -43,6 +43,8 @@ class Recipe:
         for name in getattr(self.settings, "weights", {}):
             if name not in experts:
                 raise SettingError(f"weights.{name}", f"no such expert; {nearest(name, list(experts))}")
+        if not any(getattr(self.settings, "weights", {}).get(name, 1.0) for name in experts):
+            raise SettingError("weights", "got 0 for every expert; takes a weight for at least one")
 
     def merge(self, layer: Layer) -> Update:
         """Apply the method to one layer; the result is before `scale`."""

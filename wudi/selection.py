@@ -14,14 +14,18 @@ KINDS = ("include", "exclude")
 
 @dataclass(frozen=True)
 class Selection:
-    """The tensors that the method merges, and how many of the model's each pattern of the recipe matched."""
+    """The tensors that the method merges, of how many, and how many each pattern of the recipe matched."""
 
     tensors: frozenset[str]
     matched: Mapping[str, int]
+    total: int
 
     def lines(self) -> list[str]:
-        """What the patterns matched, in words."""
-        return [f"{pattern}: {count} tensors" for pattern, count in self.matched.items()]
+        """What the patterns matched, in words; nothing where there are none."""
+        if not self.matched:
+            return []
+        counts = [f"{pattern}: {count} tensors" for pattern, count in self.matched.items()]
+        return [*counts, f"the method merges {len(self.tensors)} of {self.total} tensors"]
 
 
 def select(
@@ -38,20 +42,27 @@ def select(
     """
     names = [name for name, info in infos.items() if info.floating]
     included, excluded = ({p: matching(p, names, kind) for p in getattr(settings, kind)} for kind in KINDS)
-    chosen = {name for name in names if settings.rest == "method" or roles[name].kind == "linear"}
+    takes_all = isinstance(settings, EverywhereSettings)
+    # Without `include`, rest: average of a method for every tensor leaves it the linear weights.
+    everywhere = takes_all and (settings.rest == "method" or bool(excluded))
+    chosen = {name for name in names if everywhere or roles[name].kind == "linear"}
     if included:
-        takes_all = isinstance(settings, EverywhereSettings)
         chosen = {name for name in set().union(*included.values()) if takes_all or is_matrix(name, infos, roles)}
     chosen = {copies.get(name, name) for name in chosen}
     chosen -= {copies.get(name, name) for name in set().union(*excluded.values())}
-    if not chosen and (included or excluded):
-        raise WudiError("include and exclude leave no tensor to the method; widen one or narrow the other")
+    if not chosen:
+        raise WudiError(
+            "include and exclude leave no tensor to the method; widen one or narrow the other"
+            if included or excluded
+            else "no tensor of the base is known as a linear weight inside a block, and the method merges no others; "
+            "name some with include, or leave rest to the method where it takes every tensor"
+        )
     counts = {
         f"{kind} {pattern}": len(matched)
         for kind, patterns in zip(KINDS, (included, excluded), strict=True)
         for pattern, matched in patterns.items()
     }
-    return Selection(frozenset(chosen), counts)
+    return Selection(frozenset(chosen), counts, len(set(names) - set(copies)))
 
 
 def matching(pattern: str, names: list[str], kind: str) -> list[str]:

@@ -51,7 +51,7 @@ class Settings:
 
     scale: float = setting(1.0, "factor on the method's merged task vector")
     rest: Rest | Literal["method"] = setting("average", "what embeddings, head, norms and biases get")
-    include: tuple[str, ...] = setting((), "patterns of tensor names: the method merges these matrices and no others")
+    include: tuple[str, ...] = setting((), "patterns of tensor names: the method merges these and no others")
     exclude: tuple[str, ...] = setting((), "patterns of tensor names that the method leaves to `rest`")
 
     def __post_init__(self) -> None:
@@ -81,9 +81,20 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class EverywhereSettings(Settings):
-    """What a method takes that works on any tensor, and by default on all of them."""
+    """What a method takes that works on any tensor, and by default on all of them.
+
+    Raises:
+        SettingError: `include` or `exclude` without a word on what the other tensors get.
+    """
 
     rest: Rest | Literal["method"] = setting("method", "what embeddings, head, norms and biases get")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rest == "method" and (self.include or self.exclude):
+            raise SettingError(
+                "rest", "got method beside include or exclude; takes what the other tensors get: average, base or sum"
+            )
 
     @classmethod
     def hints(cls) -> dict[str, Any]:

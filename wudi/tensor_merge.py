@@ -12,7 +12,7 @@ from wudi.architecture import Role, roles, tied
 from wudi.checkpoint import Checkpoint
 from wudi.errors import WudiError
 from wudi.experts import Expert, read_base
-from wudi.low_rank import dense, weighted_sum
+from wudi.low_rank import dense
 from wudi.methods import Layer
 from wudi.methods.interference import measure
 from wudi.methods.method import TaskVector, Update
@@ -69,6 +69,8 @@ class TensorMerge:
         weight = read_base(self.base, name, self.device)
         role = self.roles[name]
         deltas = [expert.delta(name, weight, transposed=role.transposed) for expert in self.experts]
+        if weight.dim() == 0:  # a scalar is a vector of one
+            weight, deltas = weight[None], [dense(delta)[None] for delta in deltas]
         if role.transposed:
             weight, deltas = turned(weight), [turned(delta) for delta in deltas]
         names = [expert.name for expert in self.experts]
@@ -105,7 +107,10 @@ class TensorMerge:
         delta = torch.stack([update.delta for update in updates]) if weight.dim() == 3 else updates[0].delta
         if self.roles[name].transposed:
             delta = delta.mT
-        total = (weight.to(self.device).to(torch.float32) + delta.reshape(weight.shape)).to(dtype)
+        if not torch.isfinite(delta).all():
+            raise WudiError(f"tensor {name}: the method diverges; take a smaller learning rate, or other settings")
+        precise = torch.promote_types(weight.dtype, torch.float32)
+        total = (weight.to(self.device).to(precise) + delta.reshape(weight.shape)).to(dtype)
         if not torch.isfinite(total).all():
             raise WudiError(f"tensor {name} overflows {dtype} when merged; take another dtype or a smaller scale")
         return Merged(total, joined(update.measured for update in updates), changed(layers))
@@ -120,7 +125,7 @@ class TensorMerge:
             case "sum":
                 return Update(layer.sum())
             case "base":
-                return Update(weighted_sum(layer.deltas, [0.0] * len(layer.deltas)))
+                return Update(layer.zero())
             case _:
                 return Update(layer.mean())
 

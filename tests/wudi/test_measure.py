@@ -64,7 +64,7 @@ def test_a_result_measured_before_scaling_is_not_written(trio: Trio, tmp_path: P
 
 
 def test_tensors_that_the_method_does_not_merge_are_not_measured(trio: Trio, tmp_path: Path) -> None:
-    recipe = {"method": "average", "exclude": ["*.mlp.*"]}
+    recipe = {"method": "average", "exclude": ["*.mlp.*"], "rest": "base"}
     layers = run(*trio, tmp_path / "out", recipe, measure=True).record["layers"]
     assert set(layers) == {name for name in all_tensors(trio[0]) if "self_attn" in name}
 

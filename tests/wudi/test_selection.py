@@ -12,6 +12,7 @@ from tests.wudi.merges import (
     Trio,
     all_tensors,
     assert_factors,
+    bare_files,
     contents,
     interrupted,
     nothing_written,
@@ -21,15 +22,15 @@ from tests.wudi.merges import (
 )
 from wudi import Layer, Recipe, WudiError
 
-REST = {"average": 1 / 3, "base": 0.0, "sum": 1.0, "method": 1 / 3}
-"""The factor on the sum of three task vectors; where the method works on all tensors, those left out are averaged."""
+REST = {"average": 1 / 3, "base": 0.0, "sum": 1.0}
+"""The factor on the sum of three task vectors."""
 SCALE = 2.0
 BLOCK = "model.layers.0."
 Q, UP = f"{BLOCK}self_attn.q_proj.weight", f"{BLOCK}mlp.up_proj.weight"
 
 
 def recipe(**settings: Any) -> dict[str, Any]:
-    return {"method": "task_arithmetic", "scale": SCALE, **settings}
+    return {"method": "task_arithmetic", "scale": SCALE, "rest": "average", **settings}
 
 
 def matches(name: str, *patterns: str) -> bool:
@@ -48,8 +49,7 @@ def test_exclude_leaves_tensors_to_rest(rest: str, trio: Trio, tmp_path: Path) -
     out = run(*trio, tmp_path / "out", recipe(rest=rest, exclude=["*.q_proj.weight", "*.mlp.*"])).out
 
     def factor(name: str) -> float:
-        by_method = (rest == "method" or "proj" in name) and not matches(name, "*.q_proj.weight", "*.mlp.*")
-        return SCALE if by_method else REST[rest]
+        return REST[rest] if matches(name, "*.q_proj.weight", "*.mlp.*") else SCALE
 
     assert_factors(out, trio, factor)
 
@@ -88,11 +88,39 @@ def test_include_all_gives_a_method_for_linear_weights_every_matrix(trio: Trio, 
 def test_patterns_decide_over_the_whole_model_s_threshold(trio: Trio, tmp_path: Path) -> None:
     """Of one tensor alone, TIES over the whole model is TIES over that tensor."""
     outs = [
-        run(*trio, tmp_path / trim, {"method": "ties", "trim": trim, "include": [Q]}).out
+        run(*trio, tmp_path / trim, {"method": "ties", "trim": trim, "include": [Q], "rest": "base"}).out
         for trim in ("model", "tensor")
     ]
     first, second = map(all_tensors, outs)
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("kind", ["include", "exclude"])
+def test_a_method_for_every_tensor_is_told_what_the_others_get(kind: str) -> None:
+    with pytest.raises(WudiError, match=r"^rest: got method beside include or exclude; takes .*average, base or sum"):
+        Recipe.parse({"method": "ties", kind: ["*.mlp.*"]})
+
+
+def test_a_base_without_linear_weights_is_refused_where_the_method_takes_no_others(tmp_path: Path) -> None:
+    base, experts = bare_files(
+        tmp_path / "models", [{"norm.weight": torch.full((4,), float(seed))} for seed in range(3)]
+    )
+    settings: list[dict[str, Any]] = [{"method": "wudi"}, {"method": "ties", "rest": "average"}]
+    for values in settings:
+        with pytest.raises(WudiError, match="no tensor of the base is known as a linear weight"):
+            run(base, experts, tmp_path / "out", values)
+    assert nothing_written(tmp_path / "out")
+    run(base, experts, tmp_path / "out", {"method": "ties"})
+
+
+@pytest.mark.parametrize("method", ["della", "breadcrumbs", "sce", "ties", "pcb", "slerp"])
+def test_a_scalar_is_a_vector_of_one(method: str, tmp_path: Path) -> None:
+    files: list[dict[str, torch.Tensor]] = [
+        {"logit_scale": torch.tensor(float(seed)), "m": torch.full((3, 3), float(seed))} for seed in range(3)
+    ]
+    base, experts = bare_files(tmp_path / "models", files)
+    merged = all_tensors(run(base, experts, tmp_path / "out", {"method": method}).out)
+    assert merged["logit_scale"].shape == ()
 
 
 @pytest.mark.parametrize("kind", ["include", "exclude"])
@@ -126,20 +154,22 @@ def test_patterns_that_leave_nothing_to_the_method(settings: dict[str, Any], tri
 def test_the_command_says_what_each_pattern_matched(
     trio: Trio, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    patterns = ("--set", "include=*.self_attn.*,lm_head.weight", "--set", "exclude=*.k_proj.weight")
+    patterns = ("--set=include=*.self_attn.*,lm_head.weight", "--set=exclude=*.k_proj.weight", "--set=rest=base")
     run_command(*trio, tmp_path / "out", "--method=task_arithmetic", *patterns)
     printed = capsys.readouterr()
     assert printed.err.splitlines() == [
         "include *.self_attn.*: 4 tensors",
         "include lm_head.weight: 1 tensors",
         "exclude *.k_proj.weight: 1 tensors",
+        "the method merges 4 of 12 tensors",
     ]
     assert "tensors" not in printed.out
 
 
 def test_a_wrong_pattern_on_the_command_line(trio: Trio, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--set=exclude=*.q_proj.weight,*.wq.weight", "--set=rest=base")
     with pytest.raises(SystemExit) as caught:
-        run_command(*trio, tmp_path / "out", "--method=ties", "--set", "exclude=*.q_proj.weight,*.wq.weight")
+        run_command(*trio, tmp_path / "out", "--method=ties", *flags)
     assert str(caught.value.code).startswith("error: exclude: '*.wq.weight' matches no tensor")
     assert capsys.readouterr().err == ""
     assert nothing_written(tmp_path / "out")

@@ -88,7 +88,7 @@ def test_a_pattern_for_one_of_the_pair_holds_for_both(name: str, tmp_path: Path)
     tensors = models()
     total = sum((expert[EMBEDDING] - tensors[0][EMBEDDING] for expert in tensors[1:]), torch.zeros(24, 16))
     for kind, factor in {"include": 2.0, "exclude": 0.5}.items():
-        recipe = {"method": "task_arithmetic", "scale": 2.0, kind: [name]}
+        recipe = {"method": "task_arithmetic", "scale": 2.0, "rest": "average", kind: [name]}
         found = merged(tmp_path / kind, tensors, recipe)
         for part in (EMBEDDING, HEAD):
             torch.testing.assert_close(found[part], tensors[0][EMBEDDING] + factor * total)

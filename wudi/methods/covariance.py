@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wudi.methods.coordinates import in_joint_space
-from wudi.methods.magnitude import smallest
+from wudi.methods.magnitude import top
 from wudi.methods.method import Layer, Method, Update
 from wudi.methods.quadratic import Moments, Term
 from wudi.methods.spectrum import Spectrum
@@ -47,14 +47,10 @@ def ace(layer: Layer, settings: Settings) -> Update:
 
 def regress(layer: Layer, proxies: Sequence[Tensor]) -> Update:
     """(Σᵢ τᵢCᵢ)(Σᵢ Cᵢ)⁺ with Cᵢ = PᵢᵀPᵢ for a proxy Pᵢ, in float64; a proxy of zero takes no part."""
-    terms = [
-        Term(delta.double(), proxy.double(), 1.0)
-        for delta, proxy in zip(layer.dense, proxies, strict=True)
-        if proxy.any()
-    ]
+    terms = [Term(delta, proxy, 1.0) for delta, proxy in zip(layer.dense, proxies, strict=True) if proxy.any()]
     if not terms:
-        return Update(torch.zeros_like(layer.dense[0]))
-    form = Moments(terms)
+        return Update(layer.zero())
+    form = Moments(terms, torch.float64)
     spectrum = Spectrum.of(form.covariance, layer.shape[-1])
     merged = (form.target @ spectrum.vectors / spectrum.eigenvalues) @ spectrum.vectors.T
     return Update(merged.to(layer.dense[0].dtype), {"rank": len(spectrum.eigenvalues)})
@@ -65,8 +61,7 @@ def largest(delta: Tensor, density: float) -> Tensor:
     kept = int(delta.numel() * density)
     if kept == 0:
         return torch.zeros_like(delta)
-    low = smallest(delta.abs().flatten(), delta.numel() - kept + 1)
-    return torch.where(delta.abs() >= low, delta, 0.0)
+    return torch.where(delta.abs() >= top(delta.abs().flatten(), kept), delta, 0.0)
 
 
 METHODS = (

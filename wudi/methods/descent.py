@@ -54,8 +54,3 @@ def blocks(tensor: Tensor, entries: int) -> list[slice]:
         return [slice(0, count)]
     step = max(64, entries // max(width, 1))
     return [slice(first, min(first + step, count)) for first in range(0, count, step)]
-
-
-def rms(tensor: Tensor) -> float:
-    """The root mean square of the entries."""
-    return float(tensor.square().mean(dtype=torch.float64).sqrt())

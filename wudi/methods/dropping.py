@@ -1,5 +1,6 @@
 """Methods that drop entries at random and scale the kept ones up: DARE and DELLA."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,8 +8,9 @@ import torch
 from torch import Tensor
 
 from wudi.low_rank import weighted_sum
+from wudi.methods.elementwise import by_chunks
 from wudi.methods.method import Layer, Method, Update, Walk
-from wudi.methods.ties import Join, TiesSettings, elect_and_merge, model_thresholds, trim
+from wudi.methods.ties import Join, TiesSettings, elect_and_merge, model_thresholds, trim_and_elect
 from wudi.settings import EverywhereSettings, SettingError, setting
 
 Rescale = Literal["probability", "l1", "none"]
@@ -28,7 +30,7 @@ class DareSettings(EverywhereSettings):
 
 def dare(layer: Layer, settings: DareSettings) -> Update:
     """Drop entries at random, divide the kept ones by their probability, then task arithmetic."""
-    dropped = drop_and_rescale(layer, settings)
+    dropped = list(drop_and_rescale(layer, settings))
     return Update(weighted_sum(dropped, layer.weights(settings.weights)))
 
 
@@ -43,8 +45,7 @@ class DareTiesSettings(TiesSettings):
 
 def dare_ties(layer: Layer, settings: DareTiesSettings) -> Update:
     """Drop entries at random, divide the kept ones by their probability, then TIES."""
-    trimmed = trim(drop_and_rescale(layer, settings), layer.survey, settings.density, settings.trim)
-    return Update(elect_and_merge(trimmed, settings.merge, layer.weights(settings.weights)))
+    return Update(trim_and_elect(layer, list(drop_and_rescale(layer, settings)), settings))
 
 
 def dropped_thresholds(walk: Walk, settings: DareTiesSettings) -> list[float] | None:
@@ -52,13 +53,12 @@ def dropped_thresholds(walk: Walk, settings: DareTiesSettings) -> list[float] | 
     return model_thresholds(walk, settings, lambda layer: drop_and_rescale(layer, settings))
 
 
-def drop_and_rescale(layer: Layer, settings: DareSettings | DareTiesSettings) -> list[Tensor]:
-    """τ̃ᵢ = τᵢ ⊙ Bernoulli(1 − p) / (1 − p)."""
+def drop_and_rescale(layer: Layer, settings: DareSettings | DareTiesSettings) -> Iterator[Tensor]:
+    """τ̃ᵢ = τᵢ ⊙ Bernoulli(1 − p) / (1 − p), expert by expert."""
     keep = 1.0 - settings.drop_rate
-    return [
-        keep_at_random(layer, index, delta.new_tensor(keep), settings.rescale, settings.seed)
-        for index, delta in enumerate(layer.dense)
-    ]
+    for index, delta in enumerate(layer.dense):
+        generator = layer.generator(settings.seed, index)
+        yield keep_at_random(delta, delta.new_tensor(keep), settings.rescale, generator)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class DellaSettings(EverywhereSettings):
 
     density: float = setting(0.7, "mean probability that an entry is kept", above=0, at_most=1)
     epsilon: float = setting(0.07, "how far from it the smallest and the largest entry's lie", at_least=0, at_most=0.5)
-    rank: Literal["row", "tensor"] = setting("row", "within what magnitudes are ranked: each row or the whole tensor")
+    trim: Literal["row", "tensor"] = setting("row", "within what magnitudes are ranked: each row or the whole tensor")
     rescale: Rescale = setting("probability", RESCALE)
     merge: Join = setting("mean", "how entries of the elected sign are joined")
     seed: int = setting(0, "seed of the random masks", at_least=0)
@@ -87,29 +87,31 @@ class DellaSettings(EverywhereSettings):
 def della(layer: Layer, settings: DellaSettings) -> Update:
     """Drop entries at random, small ones more often than large ones; then elect a sign and join what agrees."""
     kept = [
-        keep_at_random(layer, index, keep_probabilities(delta, settings), settings.rescale, settings.seed)
+        keep_at_random(
+            delta, keep_probabilities(delta, settings), settings.rescale, layer.generator(settings.seed, index)
+        )
         for index, delta in enumerate(layer.dense)
     ]
-    return Update(elect_and_merge(torch.stack(kept), settings.merge, layer.weights(settings.weights)))
+    weights = layer.weights(settings.weights)
+    return Update(by_chunks(kept, lambda chunk: elect_and_merge(chunk, settings.merge, weights)))
 
 
 def keep_probabilities(delta: Tensor, settings: DellaSettings) -> Tensor:
     """Linear in the rank of the magnitude: density − ε for the smallest entry, density + ε for the largest."""
-    magnitudes = delta.abs() if settings.rank == "row" else delta.abs().flatten()
+    magnitudes = delta.abs() if settings.trim == "row" else delta.abs().flatten()
     count = magnitudes.shape[-1]
     ranks = magnitudes.argsort(dim=-1, stable=True).argsort(dim=-1).to(delta.dtype)
     step = 2.0 * settings.epsilon / max(count - 1, 1)
     return (settings.density - settings.epsilon + step * ranks).reshape(delta.shape)
 
 
-def keep_at_random(layer: Layer, index: int, probability: Tensor, rescale: Rescale, seed: int) -> Tensor:
+def keep_at_random(delta: Tensor, probability: Tensor, rescale: Rescale, generator: torch.Generator) -> Tensor:
     """Keep each entry of an expert with its probability and make up for what is dropped.
 
-    The draws are made on the CPU, anew for each expert and tensor, so that every device, order and number of workers
-    gives the same model.
+    The draws are made on the CPU, by a generator of this expert and tensor, so that every device, order and number of
+    workers gives the same model.
     """
-    delta = layer.dense[index]
-    draws = torch.rand(delta.shape, generator=layer.generator(seed, index)).to(delta.device)
+    draws = torch.rand(delta.shape, generator=generator).to(delta.device)
     kept = torch.where(draws < probability.to(draws.dtype), delta, 0.0)
     match rescale:
         case "probability":

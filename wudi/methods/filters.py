@@ -74,7 +74,7 @@ def tikhonov(layer: Layer, settings: TikhonovSettings) -> Update:
 class LandweberSettings(Settings):
     """150 steps of 0.9/λmax, as in the SWUDI authors' program."""
 
-    iterations: int = setting(150, "steps of gradient descent", at_least=0)
+    iterations: int = setting(150, "steps of gradient descent", at_least=1)
     step: float = setting(0.9, "size of a step, in units of 1/λmax", above=0, at_most=1)
 
 
@@ -98,10 +98,10 @@ def pinv(layer: Layer, settings: Settings) -> Update:
 def filtered(layer: Layer, at: Filter, kept: Callable[[Spectrum], int] | None = None) -> Update:
     """τ₀ + (D − τ₀C) V g(Λ) Vᵀ, in float64: C has the squares of the task vectors' singular values."""
     start = layer.sum()
-    found = terms([delta.double() for delta in layer.dense])
+    found = terms(layer.dense)
     if not found:  # no expert differs from the base here
         return Update(start)
-    form = Moments(found)
+    form = Moments(found, torch.float64)
     spectrum = Spectrum.of(form.covariance, layer.shape[-1])
     if kept is not None:
         spectrum = spectrum.top(kept(spectrum))

@@ -10,7 +10,7 @@ from torch import Tensor
 Scope = Literal["model", "tensor", "row"]
 """Over what entries are ranked: the whole model, each tensor, or each row (outputs) of a tensor."""
 
-Values = Callable[[], Iterable[Sequence[Tensor]]]
+Values = Callable[[], Iterable[Iterable[Tensor]]]
 """Walks over the model anew at each call and yields, tensor by tensor, one tensor of values an expert."""
 
 HALF = 1 << 16
@@ -32,6 +32,11 @@ def threshold(delta: Tensor, density: float, scope: Literal["tensor", "row"]) ->
     if scope == "row":
         return smallest(delta.abs(), rank_of_threshold(delta.shape[-1], density))
     return smallest(delta.abs().flatten(), rank_of_threshold(delta.numel(), density)).squeeze(-1)
+
+
+def top(values: Tensor, kept: int) -> Tensor:
+    """The smallest of the `kept` largest values along the last dimension, which is kept with size 1."""
+    return smallest(values, max(values.shape[-1] - kept + 1, 1))
 
 
 def smallest(values: Tensor, rank: int) -> Tensor:
@@ -69,16 +74,18 @@ def order_statistics(values: Values, ranks: Callable[[int], Sequence[int]]) -> l
 
 
 def counts_per_expert(
-    model: Iterable[Sequence[Tensor]], keys: int, key: Callable[[int, Tensor], list[Tensor]]
+    model: Iterable[Iterable[Tensor]], keys: int, key: Callable[[int, Tensor], list[Tensor]]
 ) -> list[list[Tensor]]:
     """For each of the `keys` and each expert, how often each 16-bit value of it occurs among the expert's entries."""
-    counts: list[list[Tensor]] = []
+    counts: list[list[Tensor]] = [[] for _ in range(keys)]
     for tensors in model:
-        device = tensors[0].device
-        counts = counts or [[torch.zeros(HALF, dtype=torch.int64, device=device) for _ in tensors] for _ in range(keys)]
         for expert, values in enumerate(tensors):
             for index, found in enumerate(key(expert, ordered_bits(values))):
-                counts[index][expert] += torch.bincount(found, minlength=HALF)
+                occurrences = torch.bincount(found, minlength=HALF)
+                if expert == len(counts[index]):
+                    counts[index].append(occurrences)
+                else:
+                    counts[index][expert] += occurrences
     return counts
 
 

@@ -1,13 +1,15 @@
 """Methods that choose entries by a rule and merge what is chosen: breadcrumbs, consensus, SCE."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from wudi.low_rank import weighted_sum
-from wudi.methods.magnitude import smallest
+from wudi.low_rank import squared_norm, weighted_sum
+from wudi.methods.elementwise import by_chunks
+from wudi.methods.magnitude import top
 from wudi.methods.method import Layer, Method, Update
 from wudi.methods.ties import elect_and_merge
 from wudi.settings import EverywhereSettings, SettingError, setting
@@ -44,7 +46,7 @@ def between(delta: Tensor, settings: BreadcrumbsSettings) -> Tensor:
     kept, outliers = int(count * settings.density), int(count * settings.gamma)
     if kept == 0 or not delta.numel():
         return torch.zeros_like(delta)
-    low, high = smallest(magnitudes, count - kept + 1), smallest(magnitudes, max(count - outliers, 1))
+    low, high = top(magnitudes, kept), top(magnitudes, outliers + 1)
     if settings.trim == "tensor":
         low, high = low.squeeze(-1), high.squeeze(-1)
     return torch.where((delta.abs() >= low) & (delta.abs() <= high), delta, 0.0)
@@ -64,10 +66,14 @@ def consensus(layer: Layer, settings: ConsensusSettings) -> Update:
 
     An entry is important to expert i where |τᵢ| > threshold · |Σⱼ τⱼ − τᵢ| (TALL masks).
     """
-    total = layer.sum()
-    masks = [delta.abs() > settings.threshold * (total - delta).abs() for delta in layer.dense]
-    important = torch.stack(masks).sum(dim=0)
-    return Update(torch.where(important >= min(settings.agree, len(layer.deltas)), total, 0.0))
+    needed = min(settings.agree, len(layer.deltas))
+
+    def agreed(chunk: Tensor) -> Tensor:
+        total = chunk.sum(dim=0)
+        important = chunk.abs() > settings.threshold * (total - chunk).abs()
+        return torch.where(important.sum(dim=0) >= needed, total, 0.0)
+
+    return Update(by_chunks(layer.dense, agreed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,28 +88,31 @@ class SceSettings(EverywhereSettings):
 
 def sce(layer: Layer, settings: SceSettings) -> Update:
     """Select positions by variance, calculate weights from squared entries, erase the minority sign, and average."""
-    stacked = layer.stacked()
-    selected = stacked * most_varying(stacked, settings.density)
-    squares = selected.square().flatten(1).mean(dim=1, dtype=torch.float64)
-    total = float(squares.sum())
-    weights = [float(square) / total for square in squares] if total > 0 else [1.0] * len(layer.deltas)
-    merged = selected if settings.select == "task_vectors" else stacked
-    # The sign is elected by the plain sum of the task vectors, the weights count in the mean alone.
-    elected = merged.sum(dim=0).sign()
-    agreeing = torch.where(merged.sign() == elected, merged, 0.0)
-    return Update(elect_and_merge(agreeing, "mean", weights))
+    deltas = layer.dense
+    selected = most_varying(deltas, settings.density)
+    counting = deltas if selected is None else [torch.where(selected, delta, 0.0) for delta in deltas]
+    squares = [squared_norm(delta) for delta in counting]
+    total = sum(squares)
+    weights = [square / total if total > 0 else 1.0 for square in squares]
+
+    def erased_and_averaged(chunk: Tensor) -> Tensor:
+        # The sign is elected by the plain sum of the task vectors; the weights count in the mean alone.
+        elected = chunk.sum(dim=0).sign()
+        return elect_and_merge(torch.where(chunk.sign() == elected, chunk, 0.0), "mean", weights)
+
+    return Update(by_chunks(counting if settings.select == "task_vectors" else deltas, erased_and_averaged))
 
 
-def most_varying(stacked: Tensor, density: float) -> Tensor:
-    """Which positions are among the top `density` of those that vary over the experts at all; shape of one expert."""
-    variance = stacked.var(dim=0, unbiased=False)
+def most_varying(deltas: Sequence[Tensor], density: float) -> Tensor | None:
+    """Which positions are among the top `density` of those that vary over the experts at all; None for every one."""
+    if density == 1.0:
+        return None
+    variance = by_chunks(deltas, lambda chunk: chunk.var(dim=0, unbiased=False))
     varying = int(torch.count_nonzero(variance))
     kept = int(varying * density)
-    if density == 1.0 or varying == 0:
-        return torch.ones_like(variance, dtype=torch.bool)
-    if kept == 0:
-        return torch.zeros_like(variance, dtype=torch.bool)
-    return variance >= smallest(variance.flatten(), variance.numel() - kept + 1)
+    if varying == 0:
+        return None
+    return variance >= top(variance.flatten(), kept) if kept else torch.zeros_like(variance, dtype=torch.bool)
 
 
 METHODS = (

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class Layer:
         """The shape of the tensor."""
         return self.full_shape or tuple(self.deltas[0].shape)
 
-    @property
+    @cached_property
     def dense(self) -> list[Tensor]:
         """The task vectors, each as one tensor."""
         return [dense(delta) for delta in self.deltas]
@@ -51,6 +52,10 @@ class Layer:
     def mean(self) -> Tensor:
         """(1/T) Στᵢ."""
         return weighted_sum(self.deltas, [1.0 / len(self.deltas)] * len(self.deltas))
+
+    def zero(self) -> Tensor:
+        """The task vector that changes nothing, of the shape of `deltas`."""
+        return weighted_sum(self.deltas, [0.0] * len(self.deltas))
 
     def expert(self, index: int) -> str:
         """The name of an expert; its number where none was given."""

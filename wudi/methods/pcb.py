@@ -1,11 +1,12 @@
 """PCB-Merging: entries compete within their expert and across experts; the winners are averaged by their score."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from wudi.methods.elementwise import by_chunks
 from wudi.methods.magnitude import order_statistics
 from wudi.methods.method import Layer, Method, Update, Walk
 from wudi.settings import EverywhereSettings, setting
@@ -36,25 +37,32 @@ def pcb(layer: Layer, settings: PcbSettings) -> Update:
     βᵢ = exp(T nᵢ²) · Σⱼ tanh(nᵢnⱼ), sᵢ = βᵢ above its quantile, scaled to [0, 1], and τ = Σᵢ sᵢτ̂ᵢ / Σᵢ sᵢ.
     """
     known: Competition = layer.survey or compete(lambda: iter([layer]), settings)
-    clamped, scores = clamped_and_scored(layer, known.magnitudes)
-    shares = torch.stack([scaled(score, *bounds) for score, bounds in zip(scores, known.scores, strict=True)])
-    total = shares.sum(dim=0)
-    return Update(torch.where(total > 0, (shares * torch.stack(clamped)).sum(dim=0) / total, 0.0))
+    deltas = layer.dense
+
+    def averaged(chunk: Tensor) -> Tensor:
+        scores = scored(chunk, known.magnitudes)
+        shares = torch.stack([scaled(score, *bounds) for score, bounds in zip(scores, known.scores, strict=True)])
+        total = shares.sum(dim=0)
+        return torch.where(total > 0, (shares * clamped(chunk, known.magnitudes)).sum(dim=0) / total, 0.0)
+
+    return Update(by_chunks(deltas, averaged))
 
 
 def compete(walk: Walk, settings: PcbSettings) -> Competition:
     """The quantiles of magnitudes, and then those of the scores, over the whole model: four walks in all."""
     magnitudes = order_statistics(
-        lambda: ([delta.abs() for delta in layer.dense] for layer in walk()),
+        lambda: ((delta.abs() for delta in layer.dense) for layer in walk()),
         lambda count: [at(count * settings.clamp, count), at(count * (1 - settings.clamp) - 1, count)],
     )
 
-    def scores() -> Iterable[Sequence[Tensor]]:
-        return (clamped_and_scored(layer, magnitudes)[1] for layer in walk())
+    def score_of(deltas: Sequence[Tensor], index: int) -> Tensor:
+        return by_chunks(deltas, lambda chunk: scored(chunk, magnitudes)[index])
 
-    return Competition(
-        magnitudes, order_statistics(scores, lambda count: [at(count * (1 - settings.density), count), count])
+    scores = order_statistics(
+        lambda: ((score_of(layer.dense, index) for index in range(len(layer.deltas))) for layer in walk()),
+        lambda count: [at(count * (1 - settings.density), count), count],
     )
+    return Competition(magnitudes, scores)
 
 
 def at(index: float, count: int) -> int:
@@ -62,17 +70,19 @@ def at(index: float, count: int) -> int:
     return min(max(int(index), 0), count - 1) + 1
 
 
-def clamped_and_scored(layer: Layer, magnitudes: Sequence[Sequence[float]]) -> tuple[list[Tensor], list[Tensor]]:
-    """τ̂ᵢ and βᵢ of each expert."""
-    clamped = [
-        delta.sign() * delta.abs().clamp(low, high) for delta, (low, high) in zip(layer.dense, magnitudes, strict=True)
-    ]
-    sizes = [
-        delta.sign() * scaled(delta.abs(), low, high) for delta, (low, high) in zip(clamped, magnitudes, strict=True)
-    ]
-    count = len(sizes)
-    scores = [torch.exp(count * size.square()) * sum(torch.tanh(size * other) for other in sizes) for size in sizes]
-    return clamped, scores
+def clamped(deltas: Tensor, magnitudes: Sequence[Sequence[float]]) -> Tensor:
+    """τ̂ᵢ of task vectors of shape (T, n)."""
+    low, high = deltas.new_tensor(magnitudes).T[..., None]
+    return deltas.sign() * torch.maximum(torch.minimum(deltas.abs(), high), low)
+
+
+def scored(deltas: Tensor, magnitudes: Sequence[Sequence[float]]) -> Tensor:
+    """βᵢ of task vectors of shape (T, n)."""
+    sizes = torch.stack(
+        [delta.sign() * scaled(delta.abs(), *bounds) for delta, bounds in zip(deltas, magnitudes, strict=True)]
+    )
+    agreement = torch.stack([torch.tanh(size * sizes).sum(dim=0) for size in sizes])
+    return torch.exp(len(sizes) * sizes.square()) * agreement
 
 
 def scaled(values: Tensor, low: float, high: float) -> Tensor:

@@ -59,18 +59,20 @@ class Moments:
 
     block = 1 << 22  # large enough for the product to run at full speed
 
-    def __init__(self, terms: Sequence[Term]) -> None:
-        first, width = terms[0].projector, terms[0].projector.shape[1]
-        self.dtype = first.dtype
-        self.covariance = first.new_zeros(width, width)
-        self.target = first.new_zeros(terms[0].target.shape)
+    def __init__(self, terms: Sequence[Term], dtype: torch.dtype | None = None) -> None:
+        self.dtype = dtype or terms[0].projector.dtype
+        width = terms[0].projector.shape[1]
+        self.covariance = terms[0].projector.new_zeros(width, width, dtype=self.dtype)
+        self.target = terms[0].projector.new_zeros(terms[0].target.shape, dtype=self.dtype)
         self.constant = 0.0
         for term in terms:
-            gram = (term.projector.T @ term.projector).mul_(term.weight)
+            projector = term.projector.to(self.dtype)
+            target = projector if term.target is term.projector else dense(term.target).to(self.dtype)
+            gram = (projector.T @ projector).mul_(term.weight)
             self.covariance += gram
-            product = dense_product(term.target, gram)
+            product = target @ gram
             self.target += product
-            self.constant += float((product * dense(term.target)).sum(dtype=torch.float64))
+            self.constant += float((product.mul_(target)).sum(dtype=torch.float64))
 
     def gradient(self, rows: slice = ALL) -> Gradient:
         """2(τC − D)."""
@@ -142,8 +144,3 @@ def quadratic(terms: Sequence[Term]) -> Moments | Factors:
     width = terms[0].projector.shape[1]
     thin = 2 * sum(term.projector.shape[0] for term in terms) < width
     return Factors(terms) if thin else Moments(terms)
-
-
-def dense_product(target: TaskVector, gram: Tensor) -> Tensor:
-    """T · gram, by the factors where there are some."""
-    return target.left @ (target.right @ gram) if isinstance(target, LowRank) else target @ gram

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from wudi.low_rank import norm
 from wudi.methods.method import Layer, Method, Update
 from wudi.settings import EverywhereSettings, setting
 
@@ -31,7 +32,7 @@ def slerp(layer: Layer, settings: SlerpSettings) -> Update:
     Nearly parallel tensors (|cos Ω| > 0.9995), and those of which one is zero, are interpolated along the chord.
     """
     first, second = points(layer, settings.on)
-    cosine = float(torch.sum(unit(first).double() * unit(second).double()))
+    cosine = float(torch.sum(unit(first.double()) * unit(second.double())))
     shares = (1.0 - settings.t, settings.t)
     if abs(cosine) <= NEARLY_PARALLEL and bool(first.any()) and bool(second.any()):
         angle = math.acos(cosine)
@@ -54,12 +55,12 @@ def karcher(layer: Layer, settings: KarcherSettings) -> Update:
     """
     weights = torch.tensor(layer.weights(settings.weights), dtype=torch.float64)
     tensors = points(layer, settings.on)
-    lengths = torch.stack([tensor.norm().double().cpu() for tensor in tensors])
+    lengths = torch.tensor([norm(tensor) for tensor in tensors], dtype=torch.float64)
     shares = weights * (lengths > 0)
     if not shares.any():
-        return Update(torch.zeros_like(tensors[0]))
+        return Update(away_from_base(layer, settings.on, torch.zeros_like(tensors[0])))
     length = float((weights / weights.sum()) @ lengths)
-    directions = [unit(tensor).double() for tensor in tensors]
+    directions = [unit(tensor.double()) for tensor in tensors]
     mean = frechet_mean(directions, (shares / shares.sum()).tolist()).to(tensors[0].dtype)
     return Update(away_from_base(layer, settings.on, mean * length))
 
@@ -99,7 +100,7 @@ def away_from_base(layer: Layer, on: On, point: Tensor) -> Tensor:
 
 def unit(tensor: Tensor) -> Tensor:
     """The tensor divided by its norm; zero stays zero."""
-    return tensor / tensor.norm().clamp(min=torch.finfo(tensor.dtype).tiny)
+    return tensor / max(norm(tensor), torch.finfo(tensor.dtype).tiny)
 
 
 METHODS = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wudi.low_rank import norm
 from wudi.methods.coordinates import in_joint_space
 from wudi.methods.method import Layer, Method, Update
 from wudi.settings import Settings, setting
@@ -36,10 +37,10 @@ class Triplets:
 @in_joint_space
 def tsv_m(layer: Layer, settings: Settings) -> Update:
     """Keep the top min(out, in)/T singular triplets of each expert, orthogonalise all of them together, and add up."""
-    kept = min(layer.shape) // len(layer.deltas)
+    kept = max(1, min(layer.shape) // len(layer.deltas))
     triplets = joined([decompose(delta).top(kept) for delta in layer.dense])
     if not len(triplets):
-        return Update(torch.zeros_like(layer.dense[0]))
+        return Update(layer.zero())
     merged = (orthogonal(triplets.left) * triplets.sizes) @ orthogonal(triplets.right)
     return Update(merged, {"rank": len(triplets)})
 
@@ -49,7 +50,7 @@ def iso_c(layer: Layer, settings: Settings) -> Update:
     """Give every singular direction of the sum of the task vectors the mean of its singular values."""
     total = decompose(layer.sum())
     if not len(total):
-        return Update(torch.zeros_like(layer.dense[0]))
+        return Update(layer.zero())
     return Update(total.left @ total.right * total.sizes.mean(), {"rank": len(total)})
 
 
@@ -64,15 +65,14 @@ class IsoCtsSettings(Settings):
 def iso_cts(layer: Layer, settings: IsoCtsSettings) -> Update:
     """As iso_c, with the last directions of the sum replaced by each expert's own top ones outside the common space."""
     count, smaller = len(layer.deltas), min(layer.shape)
-    own = round((smaller - int(smaller * settings.common)) / count)
+    own = min(round((smaller - int(smaller * settings.common)) / count), smaller // count)
     common = decompose(layer.sum()).top(smaller - own * count)
     rest = [
-        decompose(delta - common.left @ (common.left.T @ delta), scale=float(delta.norm())).top(own)
-        for delta in layer.dense
+        decompose(delta - common.left @ (common.left.T @ delta), scale=norm(delta)).top(own) for delta in layer.dense
     ]
     triplets = joined([common, *rest])
     if not len(triplets):
-        return Update(torch.zeros_like(layer.dense[0]))
+        return Update(layer.zero())
     merged = orthogonal(triplets.left) @ orthogonal(triplets.right) * triplets.sizes.mean()
     return Update(merged, {"rank": len(triplets)})
 

@@ -1,12 +1,13 @@
 """TIES-Merging: trim, elect sign, disjoint merge; the steps that other sparse methods share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from wudi.methods.elementwise import by_chunks
 from wudi.methods.magnitude import Scope, order_statistics, rank_of_threshold, threshold
 from wudi.methods.method import Layer, Method, Update, Walk
 from wudi.settings import EverywhereSettings, setting
@@ -26,42 +27,49 @@ class TiesSettings(EverywhereSettings):
 
 def ties(layer: Layer, settings: TiesSettings) -> Update:
     """Keep the largest entries, elect a sign at each position, join the entries that agree with it."""
-    trimmed = trim(layer.dense, layer.survey, settings.density, settings.trim)
-    return Update(elect_and_merge(trimmed, settings.merge, layer.weights(settings.weights)))
+    return Update(trim_and_elect(layer, layer.dense, settings))
 
 
-def trim(deltas: Sequence[Tensor], thresholds: Sequence[float] | None, density: float, scope: Scope) -> Tensor:
-    """Stack the task vectors, shape (T, ...), with every entry below its expert's threshold set to zero.
+def trim_and_elect(layer: Layer, deltas: Sequence[Tensor], settings: TiesSettings) -> Tensor:
+    """TIES on task vectors that may have been changed before."""
+    trimmed = [trim(delta, low) for delta, low in zip(deltas, thresholds(layer, deltas, settings), strict=True)]
+    weights = layer.weights(settings.weights)
+    return by_chunks(trimmed, lambda chunk: elect_and_merge(chunk, settings.merge, weights))
 
-    `thresholds` are those over the whole model; where there are none, a single tensor is the whole model.
-    """
-    if scope != "model" or thresholds is None:
-        lows = [threshold(delta, density, "row" if scope == "row" else "tensor") for delta in deltas]
-    else:
-        lows = [delta.new_tensor(low) for delta, low in zip(deltas, thresholds, strict=True)]
-    return torch.stack([torch.where(delta.abs() >= low, delta, 0.0) for delta, low in zip(deltas, lows, strict=True)])
+
+def thresholds(layer: Layer, deltas: Sequence[Tensor], settings: TiesSettings) -> list[Tensor]:
+    """Each expert's magnitude threshold: the survey's over the model; a tensor without one is the whole model."""
+    if settings.trim == "model" and layer.survey is not None:
+        return [delta.new_tensor(low) for delta, low in zip(deltas, layer.survey, strict=True)]
+    scope: Literal["row", "tensor"] = "row" if settings.trim == "row" else "tensor"
+    return [threshold(delta, settings.density, scope) for delta in deltas]
+
+
+def trim(delta: Tensor, low: Tensor) -> Tensor:
+    """The entries of at least a magnitude; all others are zero."""
+    return torch.where(delta.abs() >= low, delta, 0.0)
 
 
 def model_thresholds(
-    walk: Walk, settings: TiesSettings, prepared: Callable[[Layer], Sequence[Tensor]] = lambda layer: layer.dense
+    walk: Walk, settings: TiesSettings, prepared: Callable[[Layer], Iterable[Tensor]] = lambda layer: layer.dense
 ) -> list[float] | None:
     """Each expert's magnitude threshold over the whole model; None where trimming is by tensor or row."""
     if settings.trim != "model" or settings.density == 1.0:
         return None
     magnitudes = order_statistics(
-        lambda: ([delta.abs() for delta in prepared(layer)] for layer in walk()),
+        lambda: ((delta.abs() for delta in prepared(layer)) for layer in walk()),
         lambda count: [rank_of_threshold(count, settings.density)],
     )
     return [low for (low,) in magnitudes]
 
 
 def elect_and_merge(trimmed: Tensor, join: Join, weights: Sequence[float]) -> Tensor:
-    """Join the entries whose sign is that of their weighted sum over experts; `trimmed` has shape (T, ...).
+    """Join the entries whose sign is that of their weighted sum over experts; `trimmed` has shape (T, n).
 
     Where the entries cancel exactly no sign is elected and nothing is added. The authors' program gives such a
     position the sign that most positions of the whole model have; adding nothing keeps the method symmetric.
     """
-    shares = trimmed.new_tensor(weights).view(-1, *[1] * (trimmed.dim() - 1))
+    shares = trimmed.new_tensor(weights)[:, None]
     weighted = trimmed * shares
     elected = weighted.sum(dim=0).sign()
     agrees = weighted.sign() == elected

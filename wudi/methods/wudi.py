@@ -1,5 +1,6 @@
 """WUDI-Merging and OptMerge: descend the interference step by step."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,15 +9,15 @@ from torch import Tensor
 
 from wudi.low_rank import TaskVector, squared_norm
 from wudi.methods.coordinates import Coordinates
-from wudi.methods.descent import Adam, Momentum, Optimizer, descend, rms
+from wudi.methods.descent import Adam, Momentum, Optimizer, descend
 from wudi.methods.interference import interference, measured
 from wudi.methods.method import Layer, Method, Update
 from wudi.methods.quadratic import Term, quadratic
 from wudi.settings import Settings, setting
 
 RELATIVE_LEARNING_RATE = 0.02
-"""Adam's learning rate of `auto`, in units of the root mean square of Στᵢ: Adam steps by about its learning rate
-whatever the gradient's size, so a fixed rate fits task vectors of one size only."""
+"""Adam's learning rate of `auto`, in units of the task vectors' `size`: Adam steps by about its learning rate whatever
+the gradient's size, so a fixed rate fits task vectors of one size only."""
 
 MOMENTUM_LEARNING_RATE = 1e-4
 """The published rate of gradient descent, whose steps follow the size of the gradient by themselves."""
@@ -27,15 +28,15 @@ class WudiSettings(Settings):
     """300 steps of Adam; the published learning rate is 1e-5, here it follows the task vectors' size."""
 
     iterations: int = setting(300, "steps of Adam", at_least=0)
-    learning_rate: float | Literal["auto"] = setting("auto", "Adam's step; auto: 0.02 of the RMS of Στᵢ", above=0)
+    learning_rate: float | Literal["auto"] = setting("auto", "Adam's step; auto: 0.02 of √(Σ‖τᵢ‖² / entries)", above=0)
 
 
 def wudi(layer: Layer, settings: WudiSettings) -> Update:
     """Minimise Σᵢ ‖(τ − τᵢ)τᵢᵀ‖² / ‖τᵢ‖² by Adam from τ = Σᵢ τᵢ, without data or scaling coefficient."""
     start, form = layer.sum(), interference(layer.deltas)
-    if form is None or is_minimum(layer, start):
+    if form is None or alone(layer):  # the sum is the minimum already
         return Update(start)
-    merged = descend(start, form, adam(settings.learning_rate, start), settings.iterations)
+    merged = descend(start, form, adam(settings.learning_rate, layer), settings.iterations)
     return measured(layer, merged, form, iterations=settings.iterations)
 
 
@@ -46,7 +47,7 @@ class OptmergeSettings(Settings):
     optimizer: Literal["adam", "sgd"] = setting("adam", "adam from Στᵢ, or sgd with momentum 0.9 from the mean")
     iterations: int = setting(300, "steps of the optimizer", at_least=0)
     learning_rate: float | Literal["auto"] = setting(
-        "auto", "the optimizer's step; auto: 0.02 of the RMS of Στᵢ with adam, the published 1e-4 with sgd", above=0
+        "auto", "the optimizer's step; auto: 0.02 of √(Σ‖τᵢ‖² / entries) with adam, 1e-4 with sgd", above=0
     )
     ratio: float | Literal["auto"] = setting(
         "auto", "rank of the truncation, as a fraction of the smaller side; auto: 1/T", above=0, at_most=1
@@ -61,18 +62,19 @@ def optmerge(layer: Layer, settings: OptmergeSettings) -> Update:
     """
     adaptive = settings.optimizer == "adam"
     start = layer.sum() if adaptive else layer.mean()
-    if is_minimum(layer, start):
+    norms = [squared_norm(delta) for delta in layer.deltas]
+    if not any(norms) or (adaptive and alone(layer)):
         return Update(start)
     rank = truncation_rank(layer, settings.ratio)
     joint = Coordinates.of(layer.deltas)
     centre = torch.stack(joint.deltas).mean(dim=0) if adaptive else torch.zeros_like(joint.deltas[0])
     terms = [
-        Term(target, projector, 1.0 / squared_norm(delta))
-        for delta in joint.deltas
-        if delta.any()
+        Term(target, projector, 1.0 / norm)
+        for delta, norm in zip(joint.deltas, norms, strict=True)
+        if norm > 0
         for target, projector in [truncated(delta, centre, rank, joint)]
     ]
-    optimizer: Optimizer = Momentum(sgd_rate(settings)) if not adaptive else adam(settings.learning_rate, start)
+    optimizer: Optimizer = adam(settings.learning_rate, layer) if adaptive else Momentum(sgd_rate(settings))
     merged = descend(start, quadratic(terms), optimizer, settings.iterations)
     form = interference(layer.deltas)
     assert form is not None  # start is no minimum, so some expert differs from the base
@@ -81,10 +83,13 @@ def optmerge(layer: Layer, settings: OptmergeSettings) -> Update:
 
 def truncated(delta: Tensor, centre: Tensor, rank: int, joint: Coordinates) -> tuple[TaskVector, Tensor]:
     """Tᵢ, shape (out, in), and Pᵢ, shape (K, in), of an expert with these coordinates."""
-    _, sizes, right = svd(delta)
+    left, sizes, right = svd(delta)
     kept = min(rank, len(sizes))
-    left_rest, sizes_rest, right_rest = svd(delta - centre) if centre.any() else svd(delta)
-    target = joint.factored((left_rest[:, :kept] * sizes_rest[:kept]) @ right_rest[:kept] + centre)
+    if centre.any():
+        left, sizes_rest, right_rest = svd(delta - centre)
+    else:
+        sizes_rest, right_rest = sizes, right
+    target = joint.factored((left[:, :kept] * sizes_rest[:kept]) @ right_rest[:kept] + centre)
     projector = sizes[:kept, None] * right[:kept]
     return target, projector if joint.rows is None else projector @ joint.rows
 
@@ -101,15 +106,22 @@ def truncation_rank(layer: Layer, ratio: float | Literal["auto"]) -> int:
     return max(1, smaller // len(layer.deltas) if ratio == "auto" else int(smaller * ratio))
 
 
-def is_minimum(layer: Layer, start: Tensor) -> bool:
-    """Whether there is nothing to descend: one expert or none differs from the base, or they cancel to nothing."""
-    present = sum(squared_norm(delta) > 0 for delta in layer.deltas)
-    return present <= 1 or not bool(start.any())
+def alone(layer: Layer) -> bool:
+    """Whether at most one expert differs from the base: its task vector has no interference with any other."""
+    return sum(squared_norm(delta) > 0 for delta in layer.deltas) <= 1
 
 
-def adam(rate: float | Literal["auto"], start: Tensor) -> Adam:
-    """Adam at a given rate, or at one relative to the size of the start."""
-    return Adam(RELATIVE_LEARNING_RATE, rms(start)) if rate == "auto" else Adam(rate)
+def adam(rate: float | Literal["auto"], layer: Layer) -> Adam:
+    """Adam at a given rate, or at one relative to the size of the task vectors."""
+    return Adam(RELATIVE_LEARNING_RATE, size(layer)) if rate == "auto" else Adam(rate)
+
+
+def size(layer: Layer) -> float:
+    """√(Σᵢ ‖τᵢ‖² / entries): the RMS of the sum of task vectors that have nothing to do with one another.
+
+    The RMS of Στᵢ itself would be nothing where task vectors cancel, and there is most to do there.
+    """
+    return math.sqrt(sum(squared_norm(delta) for delta in layer.deltas) / math.prod(layer.shape))
 
 
 def sgd_rate(settings: OptmergeSettings) -> float:
