@@ -7,43 +7,100 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import checkpoints, interference
+from benchmarks import checkpoints, solver, trimming
+from benchmarks.floor import Floor
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+EXPERTS = (2, 4, 8)
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu or cuda")
-    device = parser.parse_args().device
-    chosen = torch.device("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else torch.device(device)
-    layers = [interference.compare(shape, chosen) for shape in interference.SHAPES]
-    about, merges = checkpoints.compare(str(chosen))
-    few = interference.PUBLISHED_STEPS
-    page = f"""# Performance
+    parser.add_argument("--all", action="store_true", help="shapes too of which one published step takes minutes")
+    options = parser.parse_args()
+    auto = "cuda" if torch.cuda.is_available() else "cpu"
+    page = measured(torch.device(auto if options.device == "auto" else options.device), options.all)
+    PAGE.write_text(page, encoding="utf-8")
+    print(page)
 
-Measured by `make bench` on: {machine(chosen)}.
-Nothing here was measured on any other machine; single runs on a shared machine vary by some ten percent.
 
-## WUDI's 300 steps on one layer, {interference.EXPERTS} experts
+def measured(device: torch.device, everything: bool) -> str:
+    """The page, from measurements that are told as they come."""
+    floor = Floor.of(device)
+    told(f"floor: {floor}")
+    rows, times = [], {}
+    for shape, experts in solver.layers(solver.MODELS, EXPERTS, everything):
+        row, theirs, ours = solver.descent(shape, experts, device, floor)
+        rows.append(row)
+        times[shape, experts] = theirs, ours
+        told(" | ".join(row.values()))
+    blocks = [solver.block(model, experts, times) for model in solver.MODELS for experts in EXPERTS]
+    closed = [told_row(solver.closed_form(shape, device, floor)) for shape in solver.CLOSED]
+    thin = [told_row(solver.low_rank(device))]
+    trims = [told_row(trimming.compare(shape, device)) for shape in trimming.SIDES]
+    about, merges = checkpoints.compare(str(device))
+    return f"""# Performance
 
-The published form takes the loss through autograd, with out × out products; this project descends the same quadratic by
-its exact gradient 2(τC − D). The published form is timed over {few} steps, times {interference.STEPS // few}. The
-difference is ‖Δ − Δ′‖ / ‖Δ′‖ of the two updates after {few} steps.
+Measured by `make bench` on: {machine(device)}; {floor}.
+Nothing here was measured on any other machine{"" if device.type == "cuda" else ", and nothing on a GPU"}. Rivals take
+turns in one process, and a figure is the median of several turns; on a machine with other work it varies by some ten
+percent. Task vectors are random, float32.
 
-{table(layers)}
+## WUDI's {solver.STEPS} steps on one layer
+
+The published form takes the loss through autograd: a product of out × in × out an expert forwards and one backwards.
+This project descends the same quadratic by its exact gradient 2(τC − D), one product of out × in × in a step whatever
+the number of experts, and Adam's fused kernel. The published form is timed over a few steps, which all cost the same.
+The floor is the operations of this project's {solver.STEPS} steps, and of forming C and D, over the machine's measured
+rate: where a figure is near it, no program that takes these steps can be much faster. The published form does
+2T · out / in times as many, which bounds the ratio from above but for autograd's own work. The difference is
+‖Δ − Δ′‖ / ‖Δ′‖ of the two updates after the same few steps.
+
+{table(rows)}
+
+Whole Llama blocks (q, k, v, o, gate, up, down), from the rows above:
+
+{table([row for row in blocks if row is not None])}
+
+## Closed forms, four experts
+
+`wudi_flow` and `swudi` go to time t = 300 of the gradient flow at once. The flow takes matrix products alone: doubling
+where out is not much smaller than in, Chebyshev's recurrence elsewhere, whichever takes fewer operations. An
+eigendecomposition costs about as much as 20 to 30 products of in × in × in, and runs at a fraction of their speed,
+on a GPU most of all; `swudi` takes one in float64, since it cuts the spectrum. Krylov spaces would need a block as wide
+as the layer has outputs, orthogonalised at every step.
+
+{table(closed)}
+
+## LoRA experts
+
+{table(thin)}
+
+## The threshold of TIES
+
+{table(trims)}
 
 ## Whole merges, from disk to disk
 
 {about}.
 Seconds include hashing every input and output; memory is the peak of the process, memory-mapped inputs included. `wudi`
-is left out here: its time is that of its 300 steps on each layer, which the table above has.
+is left out here: its time is that of its {solver.STEPS} steps on each layer, which the first table has.
 
 {table(merges)}
 """
-    PAGE.write_text(page, encoding="utf-8")
-    print(page)
+
+
+def told_row(row: dict[str, str]) -> dict[str, str]:
+    """A row that is told before it is kept."""
+    told(" | ".join(row.values()))
+    return row
+
+
+def told(line: str) -> None:
+    """Show at once what was measured: the whole takes some minutes."""
+    print(line, flush=True)
 
 
 def machine(device: torch.device) -> str:

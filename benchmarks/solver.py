@@ -153,7 +153,7 @@ def block(model: str, experts: int, rows: dict[tuple[Shape, int], tuple[float, f
 CLOSED = [*ASKED, Shape("", "square", 2048, 2048)]
 
 
-def closed_form(shape: Shape, device: torch.device) -> dict[str, str]:
+def closed_form(shape: Shape, device: torch.device, floor: Floor) -> dict[str, str]:
     """A row on the closed forms, four experts: seconds, and how many times faster than 300 steps."""
     deltas = task_vectors(shape, 4, device)
     wudi = {"method": "wudi", "learning_rate": LEARNING_RATE}
@@ -175,6 +175,7 @@ def closed_form(shape: Shape, device: torch.device) -> dict[str, str]:
         "layer (out × in)": f"{shape.out} × {shape.width}",
         "wudi, 300 steps": in_words(steps),
         **{name: in_words(found) for name, found in times.items()},
+        "floor of one product": in_words(2.0 * shape.out * shape.width**2 / floor.operations),
         "wudi / wudi_flow": f"{steps / times['wudi_flow']:.0f} ×",
         "wudi / swudi": f"{steps / times['swudi (eigh)']:.0f} ×",
     }

@@ -34,9 +34,11 @@ class Momentum:
         return torch.optim.SGD([block], lr=self.rate, momentum=0.9, fused=True)
 
 
-def descend(start: Tensor, form: Quadratic, optimizer: Optimizer, iterations: int) -> Tensor:
-    """Take `iterations` steps from `start`, shape (out, in), on the exact gradient."""
-    merged = start.clone()
+def descend(merged: Tensor, form: Quadratic, optimizer: Optimizer, iterations: int) -> Tensor:
+    """Take `iterations` steps from `merged`, shape (out, in), on the exact gradient, in its own memory.
+
+    Gradient and optimizer state are of a block of rows, so that C and D are all that comes on top of `merged`.
+    """
     for rows in blocks(merged, form.block):
         block, gradient = merged[rows], form.gradient(rows)
         block.grad = torch.empty_like(block)
@@ -48,9 +50,7 @@ def descend(start: Tensor, form: Quadratic, optimizer: Optimizer, iterations: in
 
 
 def blocks(tensor: Tensor, entries: int) -> list[slice]:
-    """Slices of rows of about so many entries, and at least 64 rows; on a GPU all rows at once."""
+    """Slices of rows of about so many entries, and at least 64 rows."""
     count, width = tensor.shape
-    if tensor.is_cuda:
-        return [slice(0, count)]
     step = max(64, entries // max(width, 1))
     return [slice(first, min(first + step, count)) for first in range(0, count, step)]

@@ -44,8 +44,8 @@ def measure(layer: Layer, merged: Tensor, form: Quadratic | None = None) -> dict
     form = form or interference(layer.deltas)
     if form is None:
         return {}
-    points = {"sum": layer.sum(), "mean": layer.mean(), "result": merged}
-    return {f"interference_{name}": form.loss(point.to(form.dtype)) for name, point in points.items()}
+    points = {"sum": layer.sum, "mean": layer.mean, "result": lambda: merged}
+    return {f"interference_{name}": form.loss(point().to(form.dtype)) for name, point in points.items()}
 
 
 def measured(layer: Layer, merged: Tensor, form: Quadratic, **more: float) -> Update:

@@ -42,7 +42,7 @@ class Quadratic(Protocol):
 
     dtype: torch.dtype
     block: int
-    """Entries of τ that a solver best takes at a time on a CPU, a block of rows."""
+    """Entries of τ that a solver best takes at a time, a block of rows."""
 
     def gradient(self, rows: slice = ALL) -> Gradient:
         """∇L of a block of rows."""
