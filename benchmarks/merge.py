@@ -31,7 +31,7 @@ def measured(device: torch.device, everything: bool) -> str:
     floor = Floor.of(device)
     told(f"floor: {floor}")
     rows, times = [], {}
-    for shape, experts in solver.layers(solver.MODELS, EXPERTS, everything):
+    for shape, experts in solver.layers(EXPERTS, everything):
         row, theirs, ours = solver.descent(shape, experts, device, floor)
         rows.append(row)
         times[shape, experts] = theirs, ours
@@ -40,6 +40,9 @@ def measured(device: torch.device, everything: bool) -> str:
     closed = [told_row(solver.closed_form(shape, device, floor)) for shape in solver.CLOSED]
     thin = [told_row(solver.low_rank(device))]
     trims = [told_row(trimming.compare(shape, device)) for shape in trimming.SIDES]
+    left_out = (
+        "" if everything else "`python -m benchmarks.merge --all` has every shape; a published step takes minutes."
+    )
     about, merges = checkpoints.compare(str(device))
     return f"""# Performance
 
@@ -63,6 +66,8 @@ rate: where a figure is near it, no program that takes these steps can be much f
 Whole Llama blocks (q, k, v, o, gate, up, down), from the rows above:
 
 {table([row for row in blocks if row is not None])}
+
+{left_out}
 
 ## Closed forms, four experts
 

@@ -1,6 +1,6 @@
 """WUDI's solvers on one layer, beside the published algorithm and beside what the machine can do at best."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +13,10 @@ from wudi.low_rank import LowRank
 
 STEPS = 300
 LEARNING_RATE = 1e-5
-LARGEST = 1.5e12
+LARGEST = 4e11
 """Operations of one published step beyond which a shape is left out unless all are asked for."""
+BUDGET = 1e12
+"""Operations that a timed call may take; its steps all cost the same, so a few stand for 300."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ MODELS = {
 }
 
 
+SMALLEST = "0.5B"
+
+
 def published(deltas: Sequence[Tensor], steps: int) -> Tensor:
     """The loss as the paper writes it, Σᵢ ‖(τ − τᵢ)τᵢᵀ‖² / ‖τᵢ‖², descended through autograd with Adam."""
     stacked = torch.stack(tuple(deltas))
@@ -85,12 +90,12 @@ def descent(shape: Shape, experts: int, device: torch.device, floor: Floor) -> t
     """A row on WUDI's 300 steps, and the seconds of the published form and of ours."""
     deltas = task_vectors(shape, experts, device)
     wudi = {"method": "wudi", "learning_rate": LEARNING_RATE}
-    few = 2 if published_operations(shape, experts) > 1e11 else 6
+    few = steps_within(published_operations(shape, experts), 6)
     theirs = published(deltas, few)
     ours = solve(deltas, **wudi, iterations=few)
     # Each step costs the same, so few of the published ones are timed; of ours few steps and none, which has what a
     # solver does once.
-    some = 10 * few
+    some = steps_within(step_operations(shape, experts), 60)
     times = in_turn(
         {
             "theirs": lambda: published(deltas, few),
@@ -120,17 +125,27 @@ def published_operations(shape: Shape, experts: int) -> float:
     return 2.0 * experts * 2 * shape.out**2 * shape.width
 
 
+def step_operations(shape: Shape, experts: int) -> float:
+    """Of one step of ours, by the cheaper of the two forms."""
+    return 2.0 * shape.out * shape.width * min(shape.width, 2 * experts * shape.out)
+
+
 def wudi_operations(shape: Shape, experts: int) -> float:
-    """Of 300 steps and of what comes once, by the cheaper of the two forms."""
-    moments = 2.0 * shape.out * shape.width**2
-    factors = 2.0 * 2 * experts * shape.out**2 * shape.width
-    return STEPS * min(moments, factors) + 2 * experts * moments
+    """Of 300 steps and of what comes once."""
+    return STEPS * step_operations(shape, experts) + 4.0 * experts * shape.out * shape.width**2
 
 
-def layers(models: Iterable[str], experts: Sequence[int], everything: bool) -> list[tuple[Shape, int]]:
-    """The shapes that are measured."""
+def steps_within(operations: float, most: int) -> int:
+    """How many steps of so many operations are timed."""
+    return min(max(2, int(BUDGET / operations)), most)
+
+
+def layers(experts: Sequence[int], everything: bool) -> list[tuple[Shape, int]]:
+    """The shapes that are measured: of the larger models with four experts alone, unless all are asked for."""
     shapes = [(shape, 8) for shape in ASKED]
-    shapes += [(shape, count) for model in models for count in experts for shape in MODELS[model]]
+    for model, of_model in MODELS.items():
+        counts = experts if everything or model == SMALLEST else (4,)
+        shapes += [(shape, count) for count in counts for shape in of_model]
     return [(s, count) for s, count in shapes if everything or published_operations(s, count) < LARGEST]
 
 
