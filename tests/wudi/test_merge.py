@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import CONFIG, moved, random_tensors, write_model
+from tests.wudi.merges import Stop, stop_after
 from wudi import Recipe, WudiError
 from wudi.checkpoint import Checkpoint
 from wudi.cli import main
@@ -122,27 +123,13 @@ def test_dare_draws_do_not_depend_on_shards(tmp_path: Path) -> None:
     assert all(torch.equal(one[name], four[name]) for name in base)
 
 
-class Stop(Exception):
-    """Stands for whatever ends a run in its middle."""
-
-
-def stopping_after(count: int) -> Any:
-    def track(items: Sequence[Any], description: str) -> Iterable[Any]:
-        for number, item in enumerate(items):
-            if description == "merging" and number == count:
-                raise Stop
-            yield item
-
-    return track
-
-
 @pytest.mark.parametrize("count", [0, 3, 4, 5, 11])
 def test_an_interrupted_merge_goes_on_and_ends_in_the_same_bytes(
     count: int, trio: tuple[Path, list[Path]], tmp_path: Path
 ) -> None:
     whole = contents(run(*trio, tmp_path / "whole", "wudi").out)
     with pytest.raises(Stop):
-        run(*trio, tmp_path / "out", "wudi", track=stopping_after(count))
+        run(*trio, tmp_path / "out", "wudi", track=stop_after(count))
     assert not (tmp_path / "out").exists()
     done = list((tmp_path / "out.partial").glob("*.safetensors"))
     assert len(done) == count // 4
@@ -154,7 +141,7 @@ def test_an_interrupted_merge_goes_on_and_ends_in_the_same_bytes(
 def test_work_of_another_recipe_or_input_is_not_taken_over(trio: tuple[Path, list[Path]], tmp_path: Path) -> None:
     base, experts = trio
     with pytest.raises(Stop):
-        run(base, experts, tmp_path / "out", settings={"scale": 0.1}, track=stopping_after(9))
+        run(base, experts, tmp_path / "out", settings={"scale": 0.1}, track=stop_after(9))
     out = contents(run(base, experts, tmp_path / "out", settings={"scale": 0.2}).out)
     assert out == contents(run(base, experts, tmp_path / "fresh", settings={"scale": 0.2}).out)
 
