@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from wudi.low_rank import LowRank, TaskVector, dense
+from wudi.low_rank import LowRank, TaskVector, dense, norm
 
 ALL = slice(None)
 
@@ -67,12 +67,16 @@ class Moments:
         self.constant = 0.0
         for term in terms:
             projector = term.projector.to(self.dtype)
-            target = projector if term.target is term.projector else dense(term.target).to(self.dtype)
             gram = (projector.T @ projector).mul_(term.weight)
             self.covariance += gram
-            product = target @ gram
-            self.target += product
-            self.constant += float((product.mul_(target)).sum(dtype=torch.float64))
+            if term.target is term.projector:  # as in the interference itself: ⟨T gram, T⟩ = ‖gram‖² / w
+                self.target.addmm_(projector, gram)
+                self.constant += norm(gram) ** 2 / term.weight
+            else:
+                target = dense(term.target).to(self.dtype)
+                product = target @ gram
+                self.target += product
+                self.constant += float(product.mul_(target).sum(dtype=torch.float64))
 
     def gradient(self, rows: slice = ALL) -> Gradient:
         """2(τC − D)."""
@@ -96,12 +100,12 @@ class Moments:
 class Factors:
     """∇L = 2 Σᵢ wᵢ(τPᵢᵀ − TᵢPᵢᵀ)Pᵢ: two products of out · k · in a term, and no in × in matrix."""
 
-    block = 1 << 20  # small enough for the block and the optimizer's state to stay in the cache
-
     def __init__(self, terms: Sequence[Term]) -> None:
         self.dtype = terms[0].projector.dtype
         thin = [term for term in terms if isinstance(term.target, LowRank)]
         thick = [term for term in terms if not isinstance(term.target, LowRank)]
+        # Thin products are so fast that the block and the optimizer's state should stay in the cache.
+        self.block = 1 << 22 if thick else 1 << 20
         self.parts = [(term.projector, term.cross(), term.weight) for term in thick]
         if thin:  # many thin projectors are one that is less thin, and fewer, larger products
             projector = torch.cat([term.projector * term.weight**0.5 for term in thin])

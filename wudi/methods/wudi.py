@@ -33,7 +33,8 @@ class WudiSettings(Settings):
 
 def wudi(layer: Layer, settings: WudiSettings) -> Update:
     """Minimise Σᵢ ‖(τ − τᵢ)τᵢᵀ‖² / ‖τᵢ‖² by Adam from τ = Σᵢ τᵢ, without data or scaling coefficient."""
-    start, form = layer.sum(), interference(layer.deltas)
+    form = interference(layer.deltas)
+    start = layer.sum()
     if form is None or alone(layer):  # the sum is the minimum already
         return Update(start)
     merged = descend(start, form, adam(settings.learning_rate, layer), settings.iterations)
