@@ -62,6 +62,17 @@ class Checkpoint:
             name: tuple(sorted(handle.keys())) for name, handle in self._handles.items()
         }
         self._shard_of = {tensor: shard for shard, tensors in self.shards.items() for tensor in tensors}
+        self._refuse_tensors_in_two_files()
+
+    def _refuse_tensors_in_two_files(self) -> None:
+        for shard, tensors in self.shards.items():
+            for tensor in tensors:
+                other = self._shard_of[tensor]
+                if other != shard:
+                    raise WudiError(
+                        f"{self.path}: tensor {tensor} is in {shard} and in {other}; move the files away that are not "
+                        "of the model"
+                    )
 
     @cached_property
     def tensors(self) -> dict[str, TensorInfo]:
@@ -128,6 +139,8 @@ def safetensors_files(path: Path) -> list[Path]:
         if missing:
             raise WudiError(f"{path}: its index names files that are not there: {', '.join(missing)}; fetch it again")
         return [path / name for name in names]
+    if (path / SINGLE).is_file():  # what transformers reads, whatever lies beside it
+        return [path / SINGLE]
     files = sorted(path.glob("*.safetensors"))
     if files:
         return files

@@ -12,12 +12,18 @@ from typing import Any
 from wudi.errors import WudiError
 from wudi.methods import METHODS
 from wudi.recipe import Recipe
-from wudi.settings import SettingError, allowed, default_of
+from wudi.settings import SettingError, Settings, allowed, default_of, nearest
 
 EXAMPLES = """examples:
   wudi methods
+  wudi methods ties wudi
   wudi merge ./llama-2-13b ./wizardmath ./codealpaca --method wudi --out ./merged
   wudi merge base.safetensors a.safetensors b.safetensors --method ties --set density=0.1 --out ./merged --device cpu
+
+settings of a method, each with a --set of its own:
+  --set density=0.1
+  --set weights.wizardmath=0.5                     an expert's name is that of its folder or file
+  --set 'include=*.self_attn.*,lm_head.weight'     patterns of whole tensor names, with commas between
 """
 
 
@@ -53,7 +59,9 @@ def parser() -> argparse.ArgumentParser:
     merging.add_argument("base", type=Path, metavar="BASE", help="Hugging Face folder or .safetensors file")
     merging.add_argument("experts", type=Path, nargs="+", metavar="EXPERT", help="likewise, or a task vector")
     merging.add_argument("--method", required=True, help="one of: " + ", ".join(METHODS))
-    merging.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
+    merging.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method; see below"
+    )
     merging.add_argument("--out", type=Path, required=True, help="the model folder to write")
     merging.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1, ...")
     merging.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
@@ -63,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     merging.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     merging.set_defaults(run=run_merge)
     listing = commands.add_parser("methods", help="list methods with settings, defaults and source")
+    listing.add_argument("names", nargs="*", metavar="METHOD", help="only these")
     listing.set_defaults(run=run_methods)
     return top
 
@@ -115,15 +124,37 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         raise WudiError(f"{flag}: {error.problem}") from None
 
 
-def run_methods(options: argparse.Namespace) -> None:  # noqa: ARG001
-    """List every method: what it does, its settings with defaults and ranges, and its source."""
-    for method in METHODS.values():
+def run_methods(options: argparse.Namespace) -> None:
+    """List methods: what each does, its settings with defaults and ranges, and its source."""
+    unknown = [name for name in options.names if name not in METHODS]
+    if unknown:
+        raise WudiError(f"method: got {unknown[0]!r}; {nearest(unknown[0], list(METHODS))}")
+    broken: list[WudiError] = []
+    for name in options.names or METHODS:
+        try:
+            method = METHODS[name]
+        except WudiError as error:  # another package's, which is in the way of no other method
+            broken.append(error)
+            continue
         print(f"{method.name}\n  {method.summary}\n  {method.source}")
-        hints = method.settings.hints()
-        for declared in fields(method.settings):
-            takes = allowed(declared, hints[declared.name])
-            print(f"    {declared.name} = {in_words(default_of(declared))}  {declared.metadata['doc']} ({takes})")
+        print_settings(method.settings, [declared.name for declared in fields(Settings)])
         print()
+    print("every method also takes")
+    print_settings(Settings, [])
+    if broken:
+        raise WudiError("\n".join(map(str, broken)))
+
+
+def print_settings(settings: type[Settings], leave_out: Sequence[str]) -> None:
+    """A line a setting; those to leave out are shown where this class has another default."""
+    common = {declared.name: default_of(declared) for declared in fields(Settings)}
+    hints = settings.hints()
+    for declared in fields(settings):
+        default = default_of(declared)
+        if declared.name in leave_out and default == common[declared.name]:
+            continue
+        doc, takes = declared.metadata.get("doc", ""), allowed(declared, hints[declared.name])
+        print(f"    {declared.name} = {in_words(default)}  {doc} ({takes})")
 
 
 def in_words(default: Any) -> str:

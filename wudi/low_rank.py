@@ -55,6 +55,18 @@ def dense(delta: TaskVector) -> Tensor:
     return delta.dense() if isinstance(delta, LowRank) else delta
 
 
+def precise(delta: TaskVector) -> TaskVector:
+    """The task vector in float32 at least, apart from any graph of gradients."""
+    if isinstance(delta, LowRank):
+        return LowRank(raised(delta.left), raised(delta.right))
+    return raised(delta)
+
+
+def raised(tensor: Tensor) -> Tensor:
+    """A tensor in float32, or in float64 if it was."""
+    return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def rank_bound(delta: TaskVector) -> int:
     """The largest rank that a matrix of this shape, or with these factors, can have."""
     return min(*delta.shape, delta.rank) if isinstance(delta, LowRank) else min(delta.shape)

@@ -75,7 +75,9 @@ def merge(
     started = time.monotonic()
     recipe.check([expert.name for expert in experts])
     check_experts(base, experts)
-    job = Job(TensorMerge(base, experts, recipe, choose_device(device), measure), dtype, precision)
+    chosen = choose_device(device)
+    exact = chosen.type == "cpu"  # whose products are float32 whatever is asked for
+    job = Job(TensorMerge(base, experts, recipe, chosen, measure), dtype, "float32" if exact else precision)
     for line in job.tensors.selection.lines():
         say(line)
     inputs = [base.path, *(expert.checkpoint.path for expert in experts)]
@@ -84,6 +86,8 @@ def merge(
         started -= sum(measured["seconds"] for measured in done.values() if measured)
         with products_in(precision):
             job.write_missing(work, done, track)
+        if not any(shard["moved"] for shard in done.values() if shard):
+            say(f"{recipe.method.name} adds nothing anywhere with these settings: the merged model is the base")
         return finish(job, work, done, started)
 
 
@@ -145,6 +149,7 @@ class Job:
         layers: dict[str, dict[str, float]] = {}
         seconds: dict[str, float] = {}
         changed: set[str] = set()
+        moved: list[str] = []
 
         def tensors() -> Iterator[tuple[str, Tensor]]:
             for _ in names:
@@ -153,17 +158,15 @@ class Job:
                 changed.update(merged.changed)
                 if merged.measured:
                     layers[name] = merged.measured
+                if merged.moved:
+                    moved.append(name)
                 seconds[name] = time.monotonic() - begun
                 yield name, merged.tensor
 
         infos = {name: all_infos[name] for name in names}
         write_safetensors(work.path / shard, infos, tensors(), {"format": "pt"})
-        record = {
-            "layers": layers,
-            "changed": sorted(changed),
-            "tensors": seconds,
-            "seconds": time.monotonic() - started,
-        }
+        record: dict[str, Any] = {"layers": layers, "changed": sorted(changed), "moved": moved, "tensors": seconds}
+        record["seconds"] = time.monotonic() - started
         work.write_json(measured_name(shard), record)
         return record
 
@@ -230,5 +233,6 @@ def choose_device(device: str) -> torch.device:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen).item()  # fails on devices without memory too, such as `meta`
     except (RuntimeError, AssertionError) as error:
-        raise WudiError(f"device: got {device!r}; {str(error).splitlines()[0]}; takes auto, cpu or cuda") from None
+        reason = str(error).splitlines()[0].split(". ")[0][:100]
+        raise WudiError(f"device: got {device!r}; takes auto, cpu, cuda or cuda:N ({reason})") from None
     return chosen

@@ -26,6 +26,10 @@ def check_experts(base: Checkpoint, experts: Sequence[Expert]) -> None:
     same = [expert for expert in experts if list(expert.checkpoint.sha256.values()) == list(base.sha256.values())]
     if same:
         raise equals_base(same)
+    contents = [tuple(expert.checkpoint.sha256.values()) for expert in experts]
+    twins = [expert.name for expert, content in zip(experts, contents, strict=True) if contents.count(content) > 1]
+    if twins:
+        raise WudiError(f"experts {', '.join(twins)}: some have the same files; name each checkpoint once")
     problems = [f"expert {expert.name}: {clash}" for expert in experts for clash in clashes(base, expert)]
     if problems:
         raise WudiError("\n".join([*problems, "experts must be fine-tuned from the base that they are merged into"]))

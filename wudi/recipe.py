@@ -1,9 +1,13 @@
 """A recipe: a method with its settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+import torch
+
+from wudi.errors import WudiError
+from wudi.low_rank import precise
 from wudi.methods import METHODS, Layer, Method, Update
 from wudi.settings import SettingError, Settings, nearest
 
@@ -46,9 +50,25 @@ class Recipe:
         if not any(getattr(self.settings, "weights", {}).get(name, 1.0) for name in experts):
             raise SettingError("weights", "got 0 for every expert; takes a weight for at least one")
 
+    @torch.no_grad()
     def merge(self, layer: Layer) -> Update:
-        """Apply the method to one layer; the result is before `scale`."""
-        return self.method.merge(layer, self.settings)
+        """Apply the method to one layer; the result is before `scale`. Half precision is taken as float32.
+
+        Raises:
+            SettingError: The recipe does not fit the layer's experts.
+            WudiError: Task vectors of several shapes, or a method that returns something else than an update of theirs.
+        """
+        self.check([layer.expert(index) for index in range(len(layer.deltas))])
+        shapes = {tuple(delta.shape) for delta in layer.deltas}
+        if len(shapes) != 1:
+            raise WudiError(
+                f"{layer.name}: got task vectors of shapes {sorted(shapes)}; takes one or more of one shape"
+            )
+        update = self.method.merge(replace(layer, deltas=[precise(delta) for delta in layer.deltas]), self.settings)
+        if not isinstance(update, Update) or update.delta.shape != layer.deltas[0].shape:
+            got = list(update.delta.shape) if isinstance(update, Update) else type(update).__name__
+            raise WudiError(f"method {self.method.name}: got {got}; takes an Update of shape {list(*shapes)}")
+        return update
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe with every default written out, as `parse` takes it; empty lists and mappings are left out."""

@@ -148,8 +148,8 @@ def experts_are_transposed(module: nn.Module) -> bool:
 
 def meta_model(config: dict[str, Any]) -> nn.Module | None:
     """The model that config.json describes, without weights; None where transformers has no such class."""
-    architectures, model_type = config.get("architectures") or [], config.get("model_type")
-    if not architectures or not model_type:
+    architectures, model_type = config.get("architectures"), config.get("model_type")
+    if not isinstance(architectures, list) or not architectures or not model_type:
         return None
     import transformers
 

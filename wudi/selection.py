@@ -19,13 +19,17 @@ class Selection:
     tensors: frozenset[str]
     matched: Mapping[str, int]
     total: int
+    rest: str
+    narrowed: bool
+    """Whether the recipe, and not the method, says that some tensors are not merged."""
 
     def lines(self) -> list[str]:
-        """What the patterns matched, in words; nothing where there are none."""
-        if not self.matched:
+        """What the patterns matched and what is left to `rest`, in words; nothing where the recipe narrows nothing."""
+        if not self.narrowed:
             return []
-        counts = [f"{pattern}: {count} tensors" for pattern, count in self.matched.items()]
-        return [*counts, f"the method merges {len(self.tensors)} of {self.total} tensors"]
+        counts = [f"{pattern}: {count} of {self.total} tensors" for pattern, count in self.matched.items()]
+        others = "" if len(self.tensors) == self.total else f", the others get {self.rest}"
+        return [*counts, f"the method merges {len(self.tensors)} of {self.total} tensors{others}"]
 
 
 def select(
@@ -40,19 +44,18 @@ def select(
     Raises:
         WudiError: A pattern matches no tensor that can be merged, or nothing is left for the method.
     """
-    names = [name for name, info in infos.items() if info.floating]
+    names = [name for name, info in infos.items() if info.floating and info.elements]
     included, excluded = ({p: matching(p, names, kind) for p in getattr(settings, kind)} for kind in KINDS)
     takes_all = isinstance(settings, EverywhereSettings)
-    # Without `include`, rest: average of a method for every tensor leaves it the linear weights.
-    everywhere = takes_all and (settings.rest == "method" or bool(excluded))
-    chosen = {name for name in names if everywhere or roles[name].kind == "linear"}
+    chosen = {name for name in names if settings.rest == "method" or roles[name].kind == "linear"}
     if included:
         chosen = {name for name in set().union(*included.values()) if takes_all or is_matrix(name, infos, roles)}
     chosen = {copies.get(name, name) for name in chosen}
     chosen -= {copies.get(name, name) for name in set().union(*excluded.values())}
     if not chosen:
         raise WudiError(
-            "include and exclude leave no tensor to the method; widen one or narrow the other"
+            "include and exclude leave no tensor to the method, which takes "
+            f"{'any' if takes_all else 'matrices alone'}; widen one or narrow the other"
             if included or excluded
             else "no tensor of the base is known as a linear weight inside a block, and the method merges no others; "
             "name some with include, or leave rest to the method where it takes every tensor"
@@ -62,7 +65,8 @@ def select(
         for kind, patterns in zip(KINDS, (included, excluded), strict=True)
         for pattern, matched in patterns.items()
     }
-    return Selection(frozenset(chosen), counts, len(set(names) - set(copies)))
+    narrowed = bool(counts) or (takes_all and settings.rest != "method")
+    return Selection(frozenset(chosen), counts, len(set(names) - set(copies)), settings.rest, narrowed)
 
 
 def matching(pattern: str, names: list[str], kind: str) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from wudi.errors import WudiError
 
+LARGEST = 1e30
+
 
 class SettingError(WudiError):
     """One setting that is unknown, of the wrong type or out of range; `key` names it (empty: the recipe itself)."""
@@ -21,6 +23,8 @@ class SettingError(WudiError):
 
 def checked(declared: Field[Any], hint: Any, value: Any) -> Any:
     """Return `value` as the declared type, or raise a `SettingError` that says what is allowed."""
+    if any(abs(number) > LARGEST for number in numbers_in(value)):
+        raise SettingError(declared.name, f"got {value!r}; takes numbers up to {LARGEST:g}, which float32 can hold")
     for choice in options(hint):
         converted = converted_to(choice, value)
         if converted is not None and within(declared, converted):
@@ -28,6 +32,13 @@ def checked(declared: Field[Any], hint: Any, value: Any) -> Any:
     if get_origin(hint) is dict and isinstance(value, Mapping):
         raise wrong_entry(declared, hint, value)
     raise SettingError(declared.name, f"got {value!r}; takes {allowed(declared, hint)}")
+
+
+def numbers_in(value: Any) -> list[float]:
+    """The finite numbers that a value is or holds."""
+    entries = value.values() if isinstance(value, Mapping) else [value]
+    found = [converted_to(float, entry) for entry in entries]
+    return [number for number in found if number is not None]
 
 
 def wrong_entry(declared: Field[Any], hint: Any, value: Mapping[Any, Any]) -> SettingError:
@@ -57,6 +68,8 @@ def converted_to(choice: Any, value: Any) -> Any:
         return value if value in get_args(choice) else None
     if get_origin(choice) is tuple:
         return texts(value)
+    if choice is str:
+        return value if isinstance(value, str) else None
     if get_origin(choice) is dict:
         return numbers(value)
     if choice is bool or isinstance(value, bool):
@@ -106,7 +119,7 @@ def allowed(declared: Field[Any], hint: Any) -> str:
         for bound, word in (("at_least", "at least"), ("above", "above"), ("at_most", "at most"))
         if declared.metadata.get(bound) is not None
     ]
-    words = {int: "a whole number", float: "a number", bool: "true or false"}
+    words = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
     parts: list[str] = []
     for choice in options(hint):
         if get_origin(choice) is Literal:
@@ -118,11 +131,11 @@ def allowed(declared: Field[Any], hint: Any) -> str:
                 " ".join(["a number", " and ".join(bounds), "for each expert that is named"]).replace("  ", " ")
             )
         else:
-            parts.append(" ".join([words[choice], " and ".join(bounds)]).strip())
+            parts.append(" ".join([words.get(choice, str(choice)), " and ".join(bounds)]).strip())
     return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def nearest(name: str, known: list[str]) -> str:
     """A hint that names the nearest of the `known` names, or all of them when none is near."""
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name.lower(), known, n=1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"

@@ -28,6 +28,8 @@ class Merged:
     tensor: Tensor
     measured: dict[str, float] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
+    moved: bool = False
+    """Whether the merged task vector is more than nothing."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class TensorMerge:
         """
         name = self.copies.get(name, name)
         weight = self.base.read(name)
-        if not self.base.tensors[name].floating:
+        if not self.base.tensors[name].floating or not weight.numel():
             return Merged(weight)
         layers = self.layers(name, survey)
         updates = [self.update(layer, name in self.selection.tensors) for layer in layers]
@@ -108,12 +110,13 @@ class TensorMerge:
         if self.roles[name].transposed:
             delta = delta.mT
         if not torch.isfinite(delta).all():
-            raise WudiError(f"tensor {name}: the method diverges; take a smaller learning rate, or other settings")
+            raise WudiError(f"tensor {name}: the merged task vector overflows; take a smaller scale, weight or rate")
         precise = torch.promote_types(weight.dtype, torch.float32)
         total = (weight.to(self.device).to(precise) + delta.reshape(weight.shape)).to(dtype)
         if not torch.isfinite(total).all():
             raise WudiError(f"tensor {name} overflows {dtype} when merged; take another dtype or a smaller scale")
-        return Merged(total, joined(update.measured for update in updates), changed(layers))
+        measured = joined(update.measured for update in updates)
+        return Merged(total, measured, changed(layers), moved=bool(delta.any()))
 
     def update(self, layer: Layer, by_method: bool) -> Update:
         """The merged task vector of one tensor or matrix: the method's, scaled, or what `rest` says."""
@@ -134,9 +137,9 @@ class TensorMerge:
         known = "interference_result" in update.measured
         if (known and self.recipe.settings.scale == 1.0) or len(layer.shape) != 2:
             return update
-        if not (self.measures and self.roles[layer.name.partition("[")[0]].kind == "linear"):
-            kept = {key: value for key, value in update.measured.items() if key != "interference_result"}
-            return replace(update, measured=kept)
+        linear = self.roles[layer.name.partition("[")[0]].kind == "linear"
+        if not known and not (self.measures and linear):
+            return update
         return replace(update, measured=update.measured | measure(layer, update.delta))
 
 

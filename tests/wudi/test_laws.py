@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wudi import METHODS, Layer, Recipe
+from wudi import METHODS, Layer, Recipe, WudiError
 from wudi.methods.interference import interference
 
 SLERP = "slerp"  # takes two experts, all others any number
@@ -83,7 +83,6 @@ def test_zero_task_vectors_give_zero_and_no_nan(method: str, shape: tuple[int, .
 
 COUNTS_ALL = {
     "average": "the mean is over all experts",
-    "model_stock": "the mean is over all experts",
     "karcher": "the mean length is over all experts",
     "tsv_m": "each expert keeps its share of the rank",
     "iso_cts": "each expert keeps its share of the rank",
@@ -433,3 +432,36 @@ def test_landweber_and_iso_cts_at_the_ends_of_their_ranges() -> None:
     for settings in ({"method": "landweber", "iterations": 1, "step": 1.0}, {"method": "iso_cts", "common": 0.0}):
         assert torch.isfinite(Recipe.parse(settings).merge(Layer(deltas=task_vectors)).delta).all()
     assert Recipe.parse({"method": "iso_cts", "common": 0.0}).merge(Layer(deltas=task_vectors)).measured["rank"] == 8
+
+
+@pytest.mark.parametrize("method", ["tsv_m", "iso_cts"])
+def test_experts_that_share_directions_bring_in_no_arbitrary_ones(method: str) -> None:
+    generator = torch.Generator().manual_seed(4)
+    thin = torch.randn(12, 2, generator=generator) @ torch.randn(2, 20, generator=generator)
+    rows = torch.linalg.svd(thin, full_matrices=False)[2][:2]
+    for other in (thin, 2 * thin, -0.5 * thin):
+        found = merge(method, [thin, other])
+        assert (found - found @ rows.T @ rows).norm() < 1e-6 * thin.norm()
+        if method == "tsv_m":  # iso_cts takes each expert's directions outside the common ones, however weak
+            noise = 1e-9 * torch.randn(12, 20, generator=generator)
+            close(merge(method, [thin, other + noise]), found, 1e-4)
+
+
+@pytest.mark.parametrize("method", ["model_stock", "consensus"])
+def test_what_one_expert_alone_changes_is_kept(method: str) -> None:
+    (one,) = deltas(1)
+    close(merge(method, [one, torch.zeros(6, 10), torch.zeros(6, 10)]), one)
+
+
+def test_half_precision_is_taken_as_float32() -> None:
+    halves = [delta.bfloat16() for delta in deltas(3)]
+    for method in METHODS:
+        given = halves[:2] if method == SLERP else halves
+        found = Recipe.parse({"method": method}).merge(Layer(deltas=[one.requires_grad_() for one in given])).delta
+        expected = Recipe.parse({"method": method}).merge(Layer(deltas=[one.detach().float() for one in given])).delta
+        assert torch.equal(found, expected), method
+
+
+def test_task_vectors_of_several_shapes_are_refused() -> None:
+    with pytest.raises(WudiError, match=r"w: got task vectors of shapes \[\(2, 3\), \(3, 2\)\]"):
+        Recipe.parse({"method": "average"}).merge(Layer(deltas=[torch.ones(2, 3), torch.ones(3, 2)], name="w"))

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from tests.wudi.merges import Trio, all_tensors, contents, interrupted, run, run_command, task_vectors
+from wudi import Layer, Recipe
+from wudi.methods.interference import interference
 
 MEASURED = {"interference_sum", "interference_mean", "interference_result"}
 RECIPES: list[dict[str, Any]] = [
@@ -57,10 +59,15 @@ def test_measuring_changes_no_weight_and_is_not_done_unasked(trio: Trio, tmp_pat
     assert plain.record["outputs"] == measured.record["outputs"]
 
 
-def test_a_result_measured_before_scaling_is_not_written(trio: Trio, tmp_path: Path) -> None:
+def test_the_result_is_measured_as_it_is_added_to_the_base(trio: Trio, tmp_path: Path) -> None:
     layers = run(*trio, tmp_path / "out", {"method": "swudi", "scale": 0.5}).record["layers"]
+    deltas = task_vectors(trio)
     assert layers
-    assert not any("interference_result" in measured for measured in layers.values())
+    for name, measured in layers.items():
+        form = interference(deltas[name])
+        merged = Recipe.parse({"method": "swudi"}).merge(Layer(deltas=deltas[name])).delta
+        assert form is not None
+        assert measured["interference_result"] == pytest.approx(form.loss(0.5 * merged), rel=1e-3)
 
 
 def test_tensors_that_the_method_does_not_merge_are_not_measured(trio: Trio, tmp_path: Path) -> None:

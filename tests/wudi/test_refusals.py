@@ -1,14 +1,16 @@
 """Recipes that do not fit the experts, and values that are no numbers."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.conftest import moved, random_tensors, write_model
 from tests.wudi.merges import Trio, all_tensors, contents, nothing_written, run, run_command, task_vectors
-from wudi import WudiError
+from wudi import Recipe, WudiError
 from wudi.settings import SettingError
 
 Q, NORM, EMBEDDING = "model.layers.0.self_attn.q_proj.weight", "model.norm.weight", "model.embed_tokens.weight"
@@ -72,3 +74,43 @@ def test_what_is_no_number_names_the_model_and_the_tensor(who: str, name: str, v
         with pytest.raises(WudiError, match=rf"^(expert )?{who} \(.*tensor {name} holds NaN or infinity"):
             run(base, experts, tmp_path / "out", recipe)
         assert not (tmp_path / "out").exists()
+
+
+def test_a_copy_of_an_expert_is_refused(trio: Trio, tmp_path: Path) -> None:
+    base, experts = trio
+    copy = shutil.copytree(experts[0], tmp_path / "copy")
+    with pytest.raises(WudiError, match="experts expert1, copy: some have the same files"):
+        run(base, [*experts, copy], tmp_path / "out", {"method": "average"})
+    assert nothing_written(tmp_path / "out")
+
+
+def test_files_beside_the_model_are_not_read(trio: Trio, tmp_path: Path) -> None:
+    base, experts = trio
+    expected = all_tensors(run(base, experts, tmp_path / "before", {"method": "average"}).out)
+    strange = {name: tensor + 1 for name, tensor in all_tensors(experts[0]).items()}
+    save_file(strange, experts[0] / "original.safetensors")
+    found = all_tensors(run(base, experts, tmp_path / "after", {"method": "average"}).out)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_tensor_in_two_files_is_refused(trio: Trio, tmp_path: Path) -> None:
+    base, experts = trio
+    (experts[0] / "model.safetensors").rename(experts[0] / "a.safetensors")
+    save_file({NORM: torch.zeros(16)}, experts[0] / "b.safetensors")
+    with pytest.raises(WudiError, match=rf"tensor {NORM} is in a.safetensors and in b.safetensors"):
+        run(base, experts, tmp_path / "out", {"method": "average"})
+
+
+def test_a_merge_that_adds_nothing_says_so(trio: Trio, tmp_path: Path) -> None:
+    told: list[str] = []
+    run(*trio, tmp_path / "out", {"method": "task_arithmetic", "scale": 0.0}, say=told.append)
+    assert told == ["task_arithmetic adds nothing anywhere with these settings: the merged model is the base"]
+    told.clear()
+    run(*trio, tmp_path / "more", {"method": "task_arithmetic"}, say=told.append)
+    assert told == []
+
+
+@pytest.mark.parametrize("settings", [{"scale": 1e300}, {"weights": {"expert1": -1e40}}])
+def test_numbers_that_float32_cannot_hold(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="takes numbers up to 1e\\+30, which float32 can hold"):
+        Recipe.parse({"method": "task_arithmetic", **settings})

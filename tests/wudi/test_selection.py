@@ -49,7 +49,8 @@ def test_exclude_leaves_tensors_to_rest(rest: str, trio: Trio, tmp_path: Path) -
     out = run(*trio, tmp_path / "out", recipe(rest=rest, exclude=["*.q_proj.weight", "*.mlp.*"])).out
 
     def factor(name: str) -> float:
-        return REST[rest] if matches(name, "*.q_proj.weight", "*.mlp.*") else SCALE
+        by_method = "proj" in name and not matches(name, "*.q_proj.weight", "*.mlp.*")
+        return SCALE if by_method else REST[rest]
 
     assert_factors(out, trio, factor)
 
@@ -158,10 +159,10 @@ def test_the_command_says_what_each_pattern_matched(
     run_command(*trio, tmp_path / "out", "--method=task_arithmetic", *patterns)
     printed = capsys.readouterr()
     assert printed.err.splitlines() == [
-        "include *.self_attn.*: 4 tensors",
-        "include lm_head.weight: 1 tensors",
-        "exclude *.k_proj.weight: 1 tensors",
-        "the method merges 4 of 12 tensors",
+        "include *.self_attn.*: 4 of 12 tensors",
+        "include lm_head.weight: 1 of 12 tensors",
+        "exclude *.k_proj.weight: 1 of 12 tensors",
+        "the method merges 4 of 12 tensors, the others get base",
     ]
     assert "tensors" not in printed.out
 

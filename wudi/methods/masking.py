@@ -58,7 +58,7 @@ class ConsensusSettings(EverywhereSettings):
 
     scale: float = setting(0.3, "factor on the masked sum of the task vectors")
     threshold: float = setting(0.4, "how large an entry is to be beside the other experts' sum", at_least=0)
-    agree: int = setting(2, "experts that must find an entry important, or all where there are fewer", at_least=1)
+    agree: int = setting(2, "experts that must find an entry important, or all that change the tensor", at_least=1)
 
 
 def consensus(layer: Layer, settings: ConsensusSettings) -> Update:
@@ -66,7 +66,7 @@ def consensus(layer: Layer, settings: ConsensusSettings) -> Update:
 
     An entry is important to expert i where |τᵢ| > threshold · |Σⱼ τⱼ − τᵢ| (TALL masks).
     """
-    needed = min(settings.agree, len(layer.deltas))
+    needed = min(settings.agree, sum(bool(delta.any()) for delta in layer.deltas))
 
     def agreed(chunk: Tensor) -> Tensor:
         total = chunk.sum(dim=0)

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from wudi.low_rank import squared_norm, weighted_sum
 from wudi.methods.method import Layer, Method, Update
 from wudi.settings import EverywhereSettings, setting
@@ -40,18 +38,18 @@ def model_stock(layer: Layer, settings: EverywhereSettings) -> Update:
     """Mean of the task vectors, shortened towards the base by the angle between them, tensor by tensor.
 
     τ = t · (1/T) Σᵢ τᵢ with t = T cos θ / (1 + (T − 1) cos θ), cos θ the mean of the pairwise cosines. Experts that
-    point apart on the whole (cos θ ≤ 0) add nothing; without that bound t has a pole at cos θ = −1/(T − 1).
+    point apart on the whole (cos θ ≤ 0) add nothing; without that bound t has a pole at cos θ = −1/(T − 1). Experts
+    that leave the tensor alone have no angle and do not count.
     """
-    count, mean = len(layer.deltas), layer.mean()
     norms = [squared_norm(delta) ** 0.5 for delta in layer.deltas]
-    if count == 1 or not any(norms):
-        return Update(mean)
-    # Σᵢ≠ⱼ cos θᵢⱼ = ‖Σᵢ τᵢ/‖τᵢ‖‖² − (number of task vectors that are not zero)
+    count = sum(norm > 0 for norm in norms)
+    if count <= 1:
+        return Update(layer.sum())
+    # Σᵢ≠ⱼ cos θᵢⱼ = ‖Σᵢ τᵢ/‖τᵢ‖‖² − T
     units = weighted_sum(layer.deltas, [1.0 / norm if norm else 0.0 for norm in norms])
-    present = sum(norm > 0 for norm in norms)
-    cosine = max((float(units.square().sum(dtype=torch.float64)) - present) / (count * (count - 1)), 0.0)
+    cosine = max((squared_norm(units) - count) / (count * (count - 1)), 0.0)
     ratio = count * cosine / (1.0 + (count - 1) * cosine)
-    return Update(mean * ratio, {"ratio": ratio})
+    return Update(layer.sum() * (ratio / count), {"ratio": ratio})
 
 
 METHODS = (

@@ -102,7 +102,7 @@ class Method:
     @property
     def summary(self) -> str:
         """The first line of what the method's function says of itself."""
-        return (self.merge.__doc__ or "").strip().splitlines()[0]
+        return (self.merge.__doc__ or "(no description)").strip().splitlines()[0]
 
 
 __all__ = ["Layer", "LowRank", "Method", "TaskVector", "Update", "Walk"]

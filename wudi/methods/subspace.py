@@ -18,6 +18,10 @@ from wudi.settings import Settings, setting
 ISOTROPIC = "Marczak et al., No task left behind: isotropic model merging, ICML 2025, arXiv 2502.04959"
 
 
+DEPENDENT = 1e-5
+"""Unit vectors of several experts are one direction where they differ by less: task vectors in float32 hold no more."""
+
+
 @dataclass(frozen=True)
 class Triplets:
     """U, S and Vᵀ of shapes (out, k), (k,) and (k, in), largest first."""
@@ -80,7 +84,7 @@ def iso_cts(layer: Layer, settings: IsoCtsSettings) -> Update:
 def decompose(matrix: Tensor, scale: float | None = None) -> Triplets:
     """The singular triplets that are more than rounding: of the largest singular value, or of `scale` where given."""
     left, sizes, right = torch.linalg.svd(matrix, full_matrices=False)
-    largest = float(sizes[0]) if scale is None else scale
+    largest = float(sizes[:1].sum()) if scale is None else scale
     rounding = 4.0 * torch.finfo(matrix.dtype).eps * math.sqrt(max(matrix.shape)) * largest
     present = int((sizes > rounding).sum())
     return Triplets(left[:, :present], sizes[:present], right[:present])
@@ -96,9 +100,13 @@ def joined(parts: list[Triplets]) -> Triplets:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """The nearest matrix with orthonormal columns (or rows, where there are fewer): UVᵀ of its SVD UΣVᵀ."""
-    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
-    return left @ right
+    """The nearest matrix with orthonormal columns (or rows, where there are fewer): UVᵀ of its SVD UΣVᵀ.
+
+    Where columns repeat one another, as those of experts that share a direction, it is the nearest on their span.
+    """
+    left, sizes, right = torch.linalg.svd(matrix, full_matrices=False)
+    present = int((sizes > DEPENDENT * sizes[:1].sum()).sum())
+    return left[:, :present] @ right[:present]
 
 
 METHODS = (
