@@ -38,8 +38,8 @@ def measured(device: torch.device, everything: bool) -> str:
         told(" | ".join(row.values()))
     blocks = [solver.block(model, experts, times) for model in solver.MODELS for experts in EXPERTS]
     closed = [told_row(solver.closed_form(shape, device, floor)) for shape in solver.CLOSED]
-    thin = [told_row(solver.low_rank(device))]
-    trims = [told_row(trimming.compare(shape, device)) for shape in trimming.SIDES]
+    thin = [told_row(solver.low_rank(device, floor))]
+    trims = [told_row(trimming.compare(shape, device, floor)) for shape in trimming.SIDES]
     left_out = (
         "" if everything else "`python -m benchmarks.merge --all` has every shape; a published step takes minutes."
     )
@@ -83,7 +83,13 @@ as the layer has outputs, orthogonalised at every step.
 
 {table(thin)}
 
+The steps of `wudi` are Adam's, entry by entry over out × in, whatever the rank; `wudi_flow` works in the joint space of
+the adapters, of 64 dimensions here, and only multiplies out at the end.
+
 ## The threshold of TIES
+
+Found exactly: a sample says about where it lies, and only the entries near it are searched. The floor is to read the
+tensor once.
 
 {table(trims)}
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.floor import Floor
-from benchmarks.timing import in_turn, in_words
+from benchmarks.timing import Work, in_turn, in_words
 from wudi import Layer, Recipe
 from wudi.low_rank import LowRank
 
@@ -178,9 +179,9 @@ def closed_form(shape: Shape, device: torch.device, floor: Floor) -> dict[str, s
         "by Chebyshev": {"method": "wudi_flow", "products": "chebyshev"},
         "swudi (eigh)": {"method": "swudi"},
     }
-    rivals = {name: lambda recipe=recipe: solve(deltas, **recipe) for name, recipe in recipes.items()}
-    rivals["once"] = lambda: solve(deltas, **wudi, iterations=0)
-    rivals["some"] = lambda: solve(deltas, **wudi, iterations=20)
+    rivals: dict[str, Work] = {name: partial(solve, deltas, **recipe) for name, recipe in recipes.items()}
+    rivals["once"] = partial(solve, deltas, **wudi, iterations=0)
+    rivals["some"] = partial(solve, deltas, **wudi, iterations=20)
     for work in rivals.values():
         work()  # the first calls load libraries
     times = in_turn(rivals, device)
@@ -196,7 +197,7 @@ def closed_form(shape: Shape, device: torch.device, floor: Floor) -> dict[str, s
     }
 
 
-def low_rank(device: torch.device, side: int = 4096, rank: int = 16, experts: int = 4) -> dict[str, str]:
+def low_rank(device: torch.device, floor: Floor, side: int = 4096, rank: int = 16, experts: int = 4) -> dict[str, str]:
     """A row on LoRA experts: 300 steps on factors, and on the same task vectors as whole matrices."""
     generator = torch.Generator().manual_seed(0)
     thin = [
@@ -225,6 +226,7 @@ def low_rank(device: torch.device, side: int = 4096, rank: int = 16, experts: in
         "experts": f"{experts} of rank {rank}, {side} × {side}",
         "wudi, dense": in_words(dense_seconds),
         "wudi, factors": in_words(factor_seconds),
+        "floor": in_words(STEPS * 2.0 * 2 * side * side * rank * experts / floor.operations),
         "ratio": f"{dense_seconds / factor_seconds:.0f} ×",
         "wudi_flow, dense": in_words(times["dense flow"]),
         "wudi_flow, factors": in_words(times["factors flow"]),
