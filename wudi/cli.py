@@ -57,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     merging = commands.add_parser("merge", help="merge experts into their base", description=run_merge.__doc__)
     merging.add_argument("base", type=Path, metavar="BASE", help="Hugging Face folder or .safetensors file")
-    merging.add_argument("experts", type=Path, nargs="+", metavar="EXPERT", help="likewise, or a task vector")
+    merging.add_argument(
+        "experts", type=Path, nargs="+", metavar="EXPERT", help="likewise, a LoRA adapter, or a task vector"
+    )
     merging.add_argument("--method", required=True, help="one of: " + ", ".join(METHODS))
     merging.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method; see below"

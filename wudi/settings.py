@@ -40,7 +40,7 @@ class Settings:
     """What every method takes: those for linear weights use it as it is, the others `EverywhereSettings`."""
 
     scale: float = setting(1.0, "factor on the method's merged task vector")
-    rest: Rest | Literal["method"] = setting("average", "what embeddings, head, norms and biases get")
+    rest: Rest | Literal["method"] = setting("average", "what the tensors get that the method does not merge")
     include: tuple[str, ...] = setting((), "patterns of tensor names: the method merges these and no others")
     exclude: tuple[str, ...] = setting((), "patterns of tensor names that the method leaves to `rest`")
 
@@ -77,7 +77,7 @@ class EverywhereSettings(Settings):
         SettingError: `include` or `exclude` without a word on what the other tensors get.
     """
 
-    rest: Rest | Literal["method"] = setting("method", "what embeddings, head, norms and biases get")
+    rest: Rest | Literal["method"] = setting("method", "what the tensors get that the method does not merge")
 
     def __post_init__(self) -> None:
         super().__post_init__()
