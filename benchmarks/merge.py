@@ -72,10 +72,9 @@ Whole Llama blocks (q, k, v, o, gate, up, down), from the rows above:
 ## Closed forms, four experts
 
 `wudi_flow` and `swudi` go to time t = 300 of the gradient flow at once. The flow takes matrix products alone: doubling
-where out is not much smaller than in, Chebyshev's recurrence elsewhere, whichever takes fewer operations. An
-eigendecomposition costs about as much as 20 to 30 products of in × in × in, and runs at a fraction of their speed,
-on a GPU most of all; `swudi` takes one in float64, since it cuts the spectrum. Krylov spaces would need a block as wide
-as the layer has outputs, orthogonalised at every step.
+where out is not much smaller than in, Chebyshev's recurrence elsewhere, whichever takes fewer operations. `swudi` cuts
+the spectrum and so takes an eigendecomposition, in float64. Krylov spaces were not tried: they would need a block as
+wide as the layer has outputs, orthogonalised at every step.
 
 {table(closed)}
 

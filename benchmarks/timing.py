@@ -34,7 +34,6 @@ def drain(device: torch.device) -> None:
 
 
 def in_words(found: float) -> str:
-    """Seconds with two digits that count."""
-    if found < 1.0:
-        return f"{found * 1e3:.2g} ms"
-    return f"{found:.2g} s" if found < 10.0 else f"{found:.0f} s"
+    """Seconds or milliseconds, with two digits that count where there are fewer than ten of them."""
+    number, unit = (found * 1e3, "ms") if found < 1.0 else (found, "s")
+    return f"{number:.2g} {unit}" if number < 10.0 else f"{number:.0f} {unit}"
