@@ -1,6 +1,7 @@
 """The methods, one file a family; a new one is a function, its settings and an entry in its family's METHODS.
 
-Another package adds its own by an entry point of the group `wudi.methods` that names a `Method`.
+Another package adds its own by an entry point of the group `wudi.methods`: its name is that of the
+`Method` that it points to.
 """
 
 from wudi.methods.method import Layer, Method, Update

@@ -78,7 +78,7 @@ def optmerge(layer: Layer, settings: OptmergeSettings) -> Update:
     optimizer: Optimizer = adam(settings.learning_rate, layer) if adaptive else Momentum(sgd_rate(settings))
     merged = descend(start, quadratic(terms), optimizer, settings.iterations)
     form = interference(layer.deltas)
-    assert form is not None  # start is no minimum, so some expert differs from the base
+    assert form is not None  # some norm is above 0
     return measured(layer, merged, form, iterations=settings.iterations, rank=rank)
 
 
