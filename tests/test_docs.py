@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 from wudi import METHODS
-from wudi.cli import in_words
+from wudi.commands.methods import in_words
 from wudi.settings import EverywhereSettings, Settings, default_of
 
 COMMON = {declared.name: default_of(declared) for declared in fields(Settings)} | {"rest": None}

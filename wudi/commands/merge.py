@@ -1,0 +1,80 @@
+"""`wudi merge`: merge experts into their base."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from wudi.commands.terminal import bar, say
+from wudi.errors import WudiError
+from wudi.methods import METHODS
+from wudi.recipe import Recipe
+from wudi.settings import SettingError
+
+
+def add(commands: Any) -> None:
+    """The arguments."""
+    parser = commands.add_parser("merge", help="merge experts into their base", description=run.__doc__)
+    parser.add_argument("base", type=Path, metavar="BASE", help="Hugging Face folder or .safetensors file")
+    parser.add_argument(
+        "experts", type=Path, nargs="+", metavar="EXPERT", help="likewise, a LoRA adapter, or a task vector"
+    )
+    parser.add_argument("--method", required=True, help="one of: " + ", ".join(METHODS))
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method; see below"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
+    parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1, ...")
+    parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
+    parser.add_argument("--seed", type=int, help="seed of methods that draw at random")
+    parser.add_argument("--precision", choices=("float32", "tf32"), default="float32", help="of products on a GPU")
+    parser.add_argument("--measure", action="store_true", help="write each layer's interference into merge.json")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Merge experts into their base and write a complete model folder."""
+    recipe = recipe_of(options)
+
+    from wudi.checkpoint import Checkpoint
+    from wudi.experts import open_experts
+    from wudi.merge import merge
+
+    report = merge(
+        Checkpoint(options.base),
+        open_experts(options.experts),
+        recipe,
+        options.out,
+        device=options.device,
+        dtype=options.dtype,
+        precision=options.precision,
+        measure=options.measure,
+        overwrite=options.overwrite,
+        track=bar,
+        say=say,
+    )
+    print(f"merged {len(options.experts)} experts by {recipe.method.name} into {report.out} ", end="")
+    print(f"on {report.device} in {report.seconds:.1f} s")
+
+
+def recipe_of(options: argparse.Namespace) -> Recipe:
+    """The recipe that --method, --set and --seed describe."""
+    values: dict[str, Any] = {}
+    for pair in options.set:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise WudiError(f"--set {pair}: takes KEY=VALUE")
+        mapping, _, name = key.partition(".")  # weights.math=0.5 is an entry of the mapping `weights`
+        place = values.setdefault(mapping, {}) if name else values
+        if key == "method" or not isinstance(place, dict) or (name or key) in place:
+            raise WudiError(f"--set {pair}: {key} is given already")
+        place[name or key] = value
+    if options.seed is not None and "seed" in values:
+        raise WudiError("--seed: given already by --set seed=...")
+    if options.seed is not None:
+        values["seed"] = options.seed
+    try:
+        return Recipe.parse({"method": options.method, **values})
+    except SettingError as error:
+        flag = "--method" if error.key == "method" else f"--set {error.key}"
+        raise WudiError(f"{flag}: {error.problem}") from None
