@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint types bench system clean
+.PHONY: help setup repro test lint types bench bench-peers system clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ types: setup ## check types
 
 bench: setup ## measure speed and memory, write docs/performance.md
 	python -m benchmarks.merge
+
+bench-peers: setup ## measure merges beside mergekit in its own environment
+	python -m benchmarks.peers
 
 clean: ## remove the environment and caches, keep results
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache

@@ -9,8 +9,8 @@ import torch
 
 from benchmarks import checkpoints, solver, trimming
 from benchmarks.floor import Floor
+from benchmarks.page import put_page
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 EXPERTS = (2, 4, 8)
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     options = parser.parse_args()
     auto = "cuda" if torch.cuda.is_available() else "cpu"
     page = measured(torch.device(auto if options.device == "auto" else options.device), options.all)
-    PAGE.write_text(page, encoding="utf-8")
+    put_page(page)
     print(page)
 
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from pydantic_core import PydanticCustomError
 
 from tasks import paths
+from tasks.fetching.folder import local_folder
 from tasks.sandbox import Isolation
 from tasks.zoo import NAMES as ZOO_NAMES
 from tasks.zoo import ZooSettings
@@ -40,15 +41,31 @@ def valid_name(name: str) -> str:
 
 
 def valid_source(source: str) -> str:
-    """A zoo name, a folder or a Hub id."""
+    """A zoo name, a folder, a URL of fsspec or a Hub id."""
+    folder = local_folder(source)
     if source.startswith("zoo:"):
         if source.removeprefix("zoo:") not in ZOO_NAMES:
             raise fail(f"takes {', '.join(f'zoo:{name}' for name in ZOO_NAMES)}")
-    elif not source.startswith((".", "/", "~")) and not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
-        raise fail("takes zoo:NAME, a Hub id (OWNER/NAME) or a folder (starting with ./, / or ~)")
-    elif Path(source).resolve().is_relative_to(paths.MODELS.resolve()):
-        raise fail("takes a folder outside models/, which the pipeline writes and clears")
+    elif folder is not None:
+        if folder.resolve().is_relative_to(paths.MODELS.resolve()):
+            raise fail("takes a folder outside models/, which the pipeline writes and clears")
+    elif "://" in source:
+        check_protocol(source.partition("://")[0])
+    elif not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
+        raise fail("takes zoo:NAME, a Hub id (OWNER/NAME), a folder (starting with ./, / or ~) or a URL (s3://...)")
     return source
+
+
+def check_protocol(protocol: str) -> None:
+    """Refuse URLs of which the files cannot be listed, and those for which there is a better form."""
+    from fsspec.registry import available_protocols
+
+    if protocol == "hf":
+        raise fail("takes a Hub id as it is, OWNER/NAME, and its revision beside it")
+    if protocol in ("http", "https"):
+        raise fail("takes no http, which cannot be listed; name a Hub id, or download the files into a folder")
+    if protocol not in available_protocols() or protocol in ("file", "local", "memory"):
+        raise fail(f"takes a folder, or a URL of a store that fsspec reads, like s3:// or gs://, and not {protocol}://")
 
 
 Name = Annotated[str, AfterValidator(valid_name)]
@@ -71,6 +88,7 @@ class Model(Strict):
     """Where a checkpoint comes from."""
 
     source: Source
+    """`zoo:NAME`; a Hub id `OWNER/NAME`; a folder (`./`, `/` or `~` first); a URL of fsspec, like `s3://BUCKET/PATH`."""
     revision: str | None
     """Branch, tag or commit on the Hub; null: the main branch. Always given, since DVC watches it."""
 

@@ -4,7 +4,7 @@ The answer comes from the model's own classes, built without memory on the meta 
 where no class is at hand: bare files and architectures that the installed transformers does not know.
 """
 
-from wudi.checkpoint import Checkpoint
+from wudi.outline import Outline
 from wudi.role import Kind, Role
 from wudi.roles_by_class import known_model
 from wudi.roles_by_name import role_by_name
@@ -12,7 +12,7 @@ from wudi.roles_by_name import role_by_name
 __all__ = ["Kind", "Role", "role_by_name", "roles", "tied"]
 
 
-def roles(checkpoint: Checkpoint) -> dict[str, Role]:
+def roles(checkpoint: Outline) -> dict[str, Role]:
     """The role of every tensor of a checkpoint.
 
     Raises:
@@ -26,7 +26,7 @@ def roles(checkpoint: Checkpoint) -> dict[str, Role]:
     }
 
 
-def tied(checkpoint: Checkpoint) -> dict[str, str]:
+def tied(checkpoint: Outline) -> dict[str, str]:
     """The tensors that are copies of another one by the model's definition, each with the name of that other one.
 
     Only pairs of which the checkpoint holds both; usually it holds one. The copies need not be equal in the files:

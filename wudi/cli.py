@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from wudi.commands import merge, methods
+from wudi.commands import convert, inspect, merge, methods
 from wudi.errors import WudiError
 
 EXAMPLES = """examples:
@@ -14,6 +14,8 @@ EXAMPLES = """examples:
   wudi methods ties wudi
   wudi merge ./llama-2-13b ./wizardmath ./codealpaca --method wudi --out ./merged
   wudi merge base.safetensors a.safetensors b.safetensors --method ties --set density=0.1 --out ./merged --device cpu
+  wudi inspect meta-llama/Llama-2-13b-hf ./wizardmath ./codealpaca   from headers alone: can these be merged?
+  wudi convert ./codealpaca --out ./codealpaca-safetensors        pytorch_model.bin, of which nothing is run
 
 settings of a method, each with a --set of its own:
   --set density=0.1
@@ -50,6 +52,6 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (merge, methods):
+    for command in (merge, methods, inspect, convert):
         command.add(commands)
     return top

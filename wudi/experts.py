@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from wudi.adapter import Adapter
+from wudi.adapter_layout import AdapterLayout
 from wudi.checkpoint import Checkpoint
 from wudi.errors import WudiError
 from wudi.low_rank import LowRank, TaskVector
+from wudi.outline import Outline
 
 TASK_VECTOR = "task_vector"
 """The value of `content` in the header of a file that holds differences and not weights."""
@@ -22,16 +24,42 @@ LEFT, RIGHT = ".left", ".right"
 
 
 @dataclass(frozen=True)
-class Expert:
-    """A named checkpoint that gives task vectors, whether it holds weights, differences or factors of differences."""
+class ExpertOutline:
+    """What can be known of an expert without reading a weight."""
 
     name: str
-    checkpoint: Checkpoint
+    outline: Outline
 
     @property
     def is_task_vector(self) -> bool:
         """Whether the files hold expert − base already."""
-        return self.checkpoint.metadata.get("content") == TASK_VECTOR
+        return self.outline.metadata.get("content") == TASK_VECTOR
+
+    @property
+    def is_factored(self) -> bool:
+        """Whether task vectors are kept as factors, and what is not there is unchanged."""
+        return self.outline.is_adapter or (self.is_task_vector and self.outline.metadata.get("form") == FACTORS)
+
+    @cached_property
+    def layout(self) -> AdapterLayout | None:
+        """What the LoRA adapter that the expert is changes; None where it holds every tensor.
+
+        Raises:
+            WudiError: It is an adapter of another kind.
+        """
+        return AdapterLayout(self.outline) if self.outline.is_adapter else None
+
+
+@dataclass(frozen=True)
+class Expert(ExpertOutline):
+    """A named checkpoint that gives task vectors, whether it holds weights, differences or factors of differences."""
+
+    outline: Checkpoint
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Its files."""
+        return self.outline
 
     @cached_property
     def adapter(self) -> Adapter | None:
@@ -41,11 +69,6 @@ class Expert:
             WudiError: It is an adapter of another kind.
         """
         return Adapter(self.checkpoint) if self.checkpoint.is_adapter else None
-
-    @property
-    def is_factored(self) -> bool:
-        """Whether task vectors are kept as factors, and what is not there is unchanged."""
-        return self.checkpoint.is_adapter or (self.is_task_vector and self.checkpoint.metadata.get("form") == FACTORS)
 
     def delta(self, tensor: str, base: Tensor, *, transposed: bool | None = None) -> TaskVector:
         """The task vector of one tensor in float32, on the device of `base` (float32 too), in the shape of `base`.
@@ -60,10 +83,28 @@ class Expert:
         delta = self.stored(tensor, base, transposed)
         if delta is None:
             return LowRank.zero(tuple(base.shape), like=base) if base.ndim == 2 else torch.zeros_like(base)
-        parts = [delta.left, delta.right] if isinstance(delta, LowRank) else [delta]
-        if not all(torch.isfinite(part).all() for part in parts):
-            raise not_finite(f"expert {self.name}", self.checkpoint, tensor)
+        for part in [delta.left, delta.right] if isinstance(delta, LowRank) else [delta]:
+            refuse_not_finite(part, f"expert {self.name}", self.checkpoint, tensor)
         return delta
+
+    def delta_entries(self, tensor: str, base: Tensor, first: int, last: int) -> Tensor:
+        """The entries from `first` to before `last` of a task vector that is not kept as factors, shape (n,).
+
+        `base` has the same entries of the base, in float32, and says on which device.
+
+        Raises:
+            WudiError: The expert's tensor holds NaN or infinity.
+        """
+        own = self.checkpoint.read_entries(tensor, first, last).to(base.device).to(torch.float32)
+        delta = own if self.is_task_vector else own - base
+        refuse_not_finite(delta, f"expert {self.name}", self.checkpoint, tensor)
+        return delta
+
+    def stored_names(self, tensor: str) -> list[str]:
+        """The tensors of the files that the task vector of a tensor is read from."""
+        if self.adapter is not None:
+            return self.adapter.stored_names(tensor)
+        return [name for name in (tensor, tensor + LEFT, tensor + RIGHT) if name in self.checkpoint.file_of]
 
     def stored(self, tensor: str, base: Tensor, transposed: bool | None) -> TaskVector | None:
         """The task vector as the files have it, unchecked; None for a tensor that they leave alone."""
@@ -81,12 +122,14 @@ class Expert:
         return self.checkpoint.read(tensor).to(device).to(torch.float32)
 
 
-def not_finite(who: str, checkpoint: Checkpoint, tensor: str) -> WudiError:
-    """The error for a tensor with NaN or infinity."""
-    return WudiError(
-        f"{who} ({checkpoint.path}): tensor {tensor} holds NaN or infinity; "
-        "fetch the checkpoint again, or leave it out of the merge"
-    )
+def refuse_not_finite(values: Tensor, who: str, checkpoint: Checkpoint, tensor: str) -> None:
+    """Raise a `WudiError` where there is NaN or infinity among the values of a tensor."""
+    # A sum shows both, many times faster than a look at each; where it overflows by itself, all are looked at.
+    if not torch.isfinite(values.sum()) and not torch.isfinite(values).all():
+        raise WudiError(
+            f"{who} ({checkpoint.path}): tensor {tensor} holds NaN or infinity; "
+            "fetch the checkpoint again, or leave it out of the merge"
+        )
 
 
 def read_base(base: Checkpoint, tensor: str, device: torch.device) -> Tensor:
@@ -96,8 +139,7 @@ def read_base(base: Checkpoint, tensor: str, device: torch.device) -> Tensor:
         WudiError: It holds NaN or infinity.
     """
     weight = base.read(tensor).to(device).to(torch.float32)
-    if not torch.isfinite(weight).all():
-        raise not_finite("base", base, tensor)
+    refuse_not_finite(weight, "base", base, tensor)
     return weight
 
 

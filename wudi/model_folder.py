@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from wudi.checkpoint import INDEX, SINGLE, TensorInfo
+from wudi.folder import INDEX, SINGLE
 from wudi.recipe import Recipe
+from wudi.tensor_info import TensorInfo
 from wudi.work_folder import WorkFolder
 
 NOT_COPIED = (

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from wudi.checkpoint import TensorInfo
 from wudi.errors import WudiError
 from wudi.role import Role
 from wudi.settings import EverywhereSettings, Settings
+from wudi.tensor_info import TensorInfo
 
 KINDS = ("include", "exclude")
 

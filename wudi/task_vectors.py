@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 
 from wudi.architecture import Role, roles
-from wudi.checkpoint import SINGLE, Checkpoint, TensorInfo
+from wudi.checkpoint import Checkpoint
 from wudi.experts import FACTORS, LEFT, RIGHT, TASK_VECTOR, Expert, read_base
+from wudi.folder import SINGLE
+from wudi.hashes import headers_sha256
 from wudi.low_rank import LowRank, TaskVector, dense
 from wudi.norms import frobenius, stable_rank
 from wudi.preflight import check_disk, check_experts, equals_base
 from wudi.progress import Track, silent
 from wudi.safetensors_writer import write_safetensors
+from wudi.tensor_info import TensorInfo
 from wudi.work_folder import WorkFolder
 
 SUMMARY = "summary.json"
@@ -37,7 +40,7 @@ def write_task_vector(
         WudiError: The expert does not fit the base, equals it, or holds NaN or infinity; no room on the disk.
     """
     check_experts(base, [expert])
-    plan = {"base": base.sha256, "expert": expert.checkpoint.sha256}
+    plan = {"base": headers_sha256(base), "expert": headers_sha256(expert.checkpoint)}
     write = write_factors if expert.is_factored else write_differences
     with WorkFolder(out, plan, inputs=[base.path, expert.checkpoint.path], overwrite=overwrite) as work:
         tensors = write(Subtraction(base, expert, roles(base)), work, track)

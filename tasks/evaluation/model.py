@@ -17,7 +17,7 @@ from tasks import paths
 from tasks.console import bar
 from tasks.params import Evaluation, ParamsError
 from tasks.stage import required
-from wudi.checkpoint import ADAPTER_CONFIG, is_adapter
+from wudi.folder import ADAPTER_CONFIG, is_adapter
 from wudi.errors import WudiError
 
 

@@ -21,7 +21,7 @@ from tasks.params import Params, ParamsError, load_params
 from tasks.zoo import ZooSettings, train
 from tests.conftest import ROOT
 from tests.tasks.hub import Hub
-from wudi.checkpoint import file_sha256
+from wudi.hashes import file_sha256
 
 needs_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 

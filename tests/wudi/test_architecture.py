@@ -294,7 +294,10 @@ def test_names_on_the_hub_differ_from_the_class_s(architecture: str, name: str, 
 
 def test_gpt2_as_the_hub_holds_it(tmp_path: Path) -> None:
     model = saved("GPT2LMHeadModel", tmp_path / "model")
-    tensors = {name.removeprefix("transformer."): tensor for name, tensor in load_file(model.files[0]).items()}
+    tensors = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in load_file(next(iter(model.paths.values()))).items()
+    }
     assert roles(restored(model, tensors)) == {
         name.removeprefix("transformer."): role for name, role in roles(model).items()
     }
@@ -302,7 +305,9 @@ def test_gpt2_as_the_hub_holds_it(tmp_path: Path) -> None:
 
 def test_a_base_model_s_class_reads_the_names_of_one_with_a_head(tmp_path: Path) -> None:
     model = saved("BertForSequenceClassification", tmp_path / "model")
-    assert roles(restored(model, load_file(model.files[0]), architectures=["BertModel"])) == roles(model)
+    assert roles(restored(model, load_file(next(iter(model.paths.values()))), architectures=["BertModel"])) == roles(
+        model
+    )
 
 
 @pytest.mark.parametrize("architecture", STACKED)
@@ -332,7 +337,7 @@ def test_a_checkpoint_that_transformers_transposes_on_loading(width: int, tmp_pa
     """Qwen3-VL-MoE on the Hub holds (expert, in, out), its class (expert, out, in); at width 8 one stack is square."""
     text = {**QWEN3_VL_MOE["text_config"], "moe_intermediate_size": width}
     model = saved("Qwen3VLMoeForConditionalGeneration", tmp_path / "model", text_config=text)
-    tensors = load_file(model.files[0])
+    tensors = load_file(next(iter(model.paths.values())))
     stacks = [name for name in tensors if "experts" in name]
     turned = {name: tensors[name].transpose(1, 2).contiguous() for name in stacks}
     found = roles(restored(model, {**tensors, **turned}))
@@ -422,16 +427,19 @@ def test_tied_names_each_copy_that_the_checkpoint_holds(
 ) -> None:
     model = saved(architecture, tmp_path / "model", tie_word_embeddings=True)
     assert tied(model) == {}
-    tensors = load_file(model.files[0])
+    tensors = load_file(next(iter(model.paths.values())))
     copies = {alias: tensors[canonical].clone() for alias, canonical in expected.items()}
     both = restored(model, {**tensors, **copies})
     assert tied(both) == expected
-    assert tied(Checkpoint(both.files[0])) == {}
+    assert tied(Checkpoint(next(iter(both.paths.values())))) == {}
 
 
 def test_tied_finds_names_without_the_prefix(tmp_path: Path) -> None:
     model = saved("GPT2LMHeadModel", tmp_path / "model")
-    tensors = {name.removeprefix("transformer."): tensor for name, tensor in load_file(model.files[0]).items()}
+    tensors = {
+        name.removeprefix("transformer."): tensor
+        for name, tensor in load_file(next(iter(model.paths.values()))).items()
+    }
     both = restored(model, {**tensors, "lm_head.weight": tensors["wte.weight"].clone()})
     assert tied(both) == {"lm_head.weight": "wte.weight"}
 
@@ -439,7 +447,7 @@ def test_tied_finds_names_without_the_prefix(tmp_path: Path) -> None:
 @pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "T5ForConditionalGeneration"])
 def test_nothing_is_tied_where_the_config_says_so(architecture: str, tmp_path: Path) -> None:
     model = saved(architecture, tmp_path / "model")
-    tensors = load_file(model.files[0])
+    tensors = load_file(next(iter(model.paths.values())))
     tensors |= {"lm_head.weight": next(iter(tensors.values())).clone()}
     assert tied(restored(model, tensors, tie_word_embeddings=False)) == {}
 

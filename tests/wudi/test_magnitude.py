@@ -1,34 +1,11 @@
-"""Ranks of magnitudes: over a whole model they are those of the flattened model, exactly."""
+"""Ranks of magnitudes within a tensor."""
 
 from typing import Literal
 
 import pytest
 import torch
 
-from wudi.methods.magnitude import order_statistics, rank_of_threshold, smallest, threshold
-
-
-def model(signed: bool) -> list[list[torch.Tensor]]:
-    """Two experts of three tensors, with zeros of both signs and magnitudes far apart."""
-    generator = torch.Generator().manual_seed(0)
-    experts = [
-        [
-            torch.randn(31, 7, generator=generator),
-            torch.tensor([0.0, -0.0, 1.0, -1.0, 1.0]),
-            1e-30 * torch.randn(400, generator=generator),
-        ]
-        for _ in range(2)
-    ]
-    return experts if signed else [[tensor.abs() for tensor in expert] for expert in experts]
-
-
-@pytest.mark.parametrize("signed", [False, True])
-def test_two_passes_find_the_entries_of_the_flattened_model(signed: bool) -> None:
-    experts = model(signed)
-    flat = [torch.cat([tensor.flatten() for tensor in expert]).sort().values for expert in experts]
-    wanted = [1, 2, 17, 300, 622]
-    found = order_statistics(lambda: zip(*experts, strict=True), lambda count: [*wanted[:-1], count])
-    assert found == [[float(one[rank - 1]) for rank in wanted] for one in flat]
+from wudi.methods.magnitude import rank_of_threshold, smallest, threshold
 
 
 @pytest.mark.parametrize("density", [0.001, 0.2, 0.5, 0.999, 1.0])

@@ -10,7 +10,14 @@ from torch import Tensor
 from wudi.low_rank import weighted_sum
 from wudi.methods.elementwise import by_chunks
 from wudi.methods.method import Layer, Method, Update, Walk
-from wudi.methods.ties import Join, TiesSettings, elect_and_merge, model_thresholds, trim_and_elect
+from wudi.methods.ties import (
+    Join,
+    TiesSettings,
+    elect_and_merge,
+    surveyed_over,
+    surveyed_thresholds,
+    trim_and_elect,
+)
 from wudi.settings import EverywhereSettings, SettingError, setting
 
 Rescale = Literal["probability", "l1", "none"]
@@ -50,15 +57,19 @@ def dare_ties(layer: Layer, settings: DareTiesSettings) -> Update:
 
 def dropped_thresholds(walk: Walk, settings: DareTiesSettings) -> list[float] | None:
     """The thresholds of TIES, over what dropping leaves."""
-    return model_thresholds(walk, settings, lambda layer: drop_and_rescale(layer, settings))
+    return surveyed_thresholds(walk, settings, lambda layer: drop_and_rescale(layer, settings))
+
+
+def is_by_entry(settings: DareSettings | DareTiesSettings) -> bool:
+    """Whether what is kept is scaled by its probability alone, and not by the norm of the whole tensor."""
+    return settings.rescale != "l1" and (not isinstance(settings, DareTiesSettings) or settings.trim != "row")
 
 
 def drop_and_rescale(layer: Layer, settings: DareSettings | DareTiesSettings) -> Iterator[Tensor]:
     """τ̃ᵢ = τᵢ ⊙ Bernoulli(1 − p) / (1 − p), expert by expert."""
     keep = 1.0 - settings.drop_rate
     for index, delta in enumerate(layer.dense):
-        generator = layer.generator(settings.seed, index)
-        yield keep_at_random(delta, delta.new_tensor(keep), settings.rescale, generator)
+        yield keep_at_random(delta, keep, settings.rescale, layer.draws(settings.seed, index))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +98,7 @@ class DellaSettings(EverywhereSettings):
 def della(layer: Layer, settings: DellaSettings) -> Update:
     """Drop entries at random, small ones more often than large ones; then elect a sign and join what agrees."""
     kept = [
-        keep_at_random(
-            delta, keep_probabilities(delta, settings), settings.rescale, layer.generator(settings.seed, index)
-        )
+        keep_at_random(delta, keep_probabilities(delta, settings), settings.rescale, layer.draws(settings.seed, index))
         for index, delta in enumerate(layer.dense)
     ]
     weights = layer.weights(settings.weights)
@@ -105,14 +114,13 @@ def keep_probabilities(delta: Tensor, settings: DellaSettings) -> Tensor:
     return (settings.density - settings.epsilon + step * ranks).reshape(delta.shape)
 
 
-def keep_at_random(delta: Tensor, probability: Tensor, rescale: Rescale, generator: torch.Generator) -> Tensor:
+def keep_at_random(delta: Tensor, probability: Tensor | float, rescale: Rescale, draws: Tensor) -> Tensor:
     """Keep each entry of an expert with its probability and make up for what is dropped.
 
-    The draws are made on the CPU, by a generator of this expert and tensor, so that every device, order and number of
-    workers gives the same model.
+    The draws are made on the CPU, so that every device gives the same model.
     """
-    draws = torch.rand(delta.shape, generator=generator).to(delta.device)
-    kept = torch.where(draws < probability.to(draws.dtype), delta, 0.0)
+    # 1 where the draw is below the probability, else 0: without masks, which are slow on a CPU.
+    kept = (probability - draws.to(delta.device)).sign_().relu_() * delta
     match rescale:
         case "probability":
             return kept / probability
@@ -129,6 +137,7 @@ METHODS = (
         source="Yu et al., Language models are super Mario, ICML 2024, arXiv 2311.03099",
         settings=DareSettings,
         merge=dare,
+        by_entry=is_by_entry,
     ),
     Method(
         name="dare_ties",
@@ -136,6 +145,8 @@ METHODS = (
         settings=DareTiesSettings,
         merge=dare_ties,
         survey=dropped_thresholds,
+        survey_of=surveyed_over,
+        by_entry=is_by_entry,
     ),
     Method(
         name="della",

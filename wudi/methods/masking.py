@@ -68,7 +68,8 @@ def consensus(layer: Layer, settings: ConsensusSettings) -> Update:
     """
     needed = min(settings.agree, sum(bool(delta.any()) for delta in layer.deltas))
 
-    def agreed(chunk: Tensor) -> Tensor:
+    def agreed(entries: list[Tensor]) -> Tensor:
+        chunk = torch.stack(entries)
         total = chunk.sum(dim=0)
         important = chunk.abs() > settings.threshold * (total - chunk).abs()
         return torch.where(important.sum(dim=0) >= needed, total, 0.0)
@@ -95,10 +96,11 @@ def sce(layer: Layer, settings: SceSettings) -> Update:
     total = sum(squares)
     weights = [square / total if total > 0 else 1.0 for square in squares]
 
-    def erased_and_averaged(chunk: Tensor) -> Tensor:
+    def erased_and_averaged(entries: list[Tensor]) -> Tensor:
         # The sign is elected by the plain sum of the task vectors; the weights count in the mean alone.
+        chunk = torch.stack(entries)
         elected = chunk.sum(dim=0).sign()
-        return elect_and_merge(torch.where(chunk.sign() == elected, chunk, 0.0), "mean", weights)
+        return elect_and_merge(list(torch.where(chunk.sign() == elected, chunk, 0.0)), "mean", weights)
 
     return Update(by_chunks(counting if settings.select == "task_vectors" else deltas, erased_and_averaged))
 
@@ -107,7 +109,7 @@ def most_varying(deltas: Sequence[Tensor], density: float) -> Tensor | None:
     """Which positions are among the top `density` of those that vary over the experts at all; None for every one."""
     if density == 1.0:
         return None
-    variance = by_chunks(deltas, lambda chunk: chunk.var(dim=0, unbiased=False))
+    variance = by_chunks(deltas, lambda entries: torch.stack(entries).var(dim=0, unbiased=False))
     varying = int(torch.count_nonzero(variance))
     kept = int(varying * density)
     if varying == 0:

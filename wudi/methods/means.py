@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from wudi.low_rank import squared_norm, weighted_sum
-from wudi.methods.method import Layer, Method, Update
+from wudi.methods.method import Layer, Method, Update, always
 from wudi.settings import EverywhereSettings, setting
 
 
@@ -58,12 +58,14 @@ METHODS = (
         source="Wortsman et al., Model soups, ICML 2022, arXiv 2203.05482",
         settings=AverageSettings,
         merge=average,
+        by_entry=always,
     ),
     Method(
         name="task_arithmetic",
         source="Ilharco et al., Editing models with task arithmetic, ICLR 2023, arXiv 2212.04089",
         settings=TaskArithmeticSettings,
         merge=task_arithmetic,
+        by_entry=always,
     ),
     Method(
         name="model_stock",

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from wudi.methods.elementwise import by_chunks
-from wudi.methods.magnitude import order_statistics
-from wudi.methods.method import Layer, Method, Update, Walk
+from wudi.methods.method import Layer, Method, Update, Walk, always, only
+from wudi.methods.order_statistics import order_statistics
 from wudi.settings import EverywhereSettings, setting
 
 
@@ -36,10 +36,11 @@ def pcb(layer: Layer, settings: PcbSettings) -> Update:
     With τ̂ᵢ the task vector, its magnitudes clamped to their quantiles, and nᵢ the same scaled to [−1, 1]:
     βᵢ = exp(T nᵢ²) · Σⱼ tanh(nᵢnⱼ), sᵢ = βᵢ above its quantile, scaled to [0, 1], and τ = Σᵢ sᵢτ̂ᵢ / Σᵢ sᵢ.
     """
-    known: Competition = layer.survey or compete(lambda: iter([layer]), settings)
+    known: Competition = layer.survey or compete(only(layer), settings)
     deltas = layer.dense
 
-    def averaged(chunk: Tensor) -> Tensor:
+    def averaged(entries: list[Tensor]) -> Tensor:
+        chunk = torch.stack(entries)
         scores = scored(chunk, known.magnitudes)
         shares = torch.stack([scaled(score, *bounds) for score, bounds in zip(scores, known.scores, strict=True)])
         total = shares.sum(dim=0)
@@ -49,17 +50,15 @@ def pcb(layer: Layer, settings: PcbSettings) -> Update:
 
 
 def compete(walk: Walk, settings: PcbSettings) -> Competition:
-    """The quantiles of magnitudes, and then those of the scores, over the whole model: four walks in all."""
+    """The quantiles of magnitudes, and then those of the scores, which need them: two walks over the whole model."""
     magnitudes = order_statistics(
-        lambda: ((delta.abs() for delta in layer.dense) for layer in walk()),
+        walk,
+        lambda layer: [delta.abs() for delta in layer.dense],
         lambda count: [at(count * settings.clamp, count), at(count * (1 - settings.clamp) - 1, count)],
     )
-
-    def score_of(deltas: Sequence[Tensor], index: int) -> Tensor:
-        return by_chunks(deltas, lambda chunk: scored(chunk, magnitudes)[index])
-
     scores = order_statistics(
-        lambda: ((score_of(layer.dense, index) for index in range(len(layer.deltas))) for layer in walk()),
+        walk,
+        lambda layer: list(scored(torch.stack([delta.flatten() for delta in layer.dense]), magnitudes)),
         lambda count: [at(count * (1 - settings.density), count), count],
     )
     return Competition(magnitudes, scores)
@@ -99,5 +98,6 @@ METHODS = (
         settings=PcbSettings,
         merge=pcb,
         survey=compete,
+        by_entry=always,
     ),
 )

@@ -1,0 +1,130 @@
+"""`wudi inspect`: what models are, and whether they can be merged."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from wudi.errors import WudiError
+
+if TYPE_CHECKING:
+    from wudi.experts import ExpertOutline
+    from wudi.inspection import Facts
+    from wudi.preflight import Findings
+
+
+def add(commands: Any) -> None:
+    """The arguments."""
+    parser = commands.add_parser(
+        "inspect", help="show what models are, and whether they can be merged", description=run.__doc__
+    )
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help="folder, .safetensors file, Hub id OWNER/NAME[@REVISION] or URL"
+    )
+    parser.add_argument("--tensors", action="store_true", help="list every tensor with its dtype and shape")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Show what models are, without bringing a weight here.
+
+    Of several the first is the base: what they share comes first, then what differs, then what keeps them from being
+    merged. The exit status is 1 if something does.
+    """
+    from wudi.inspection import facts
+    from wudi.preflight import examine
+
+    base, *experts = opened(options.models)
+    models = [(model.name, facts(model)) for model in (base, *experts)]
+    findings = examine(base.outline, experts) if experts else None
+    if options.json:
+        print(json.dumps(as_json([base, *experts], models, findings, options.tensors), indent=2))
+    else:
+        show([base, *experts], models, findings, options.tensors)
+    if findings and findings.problems:
+        sys.exit(1)
+
+
+def opened(models: Sequence[str]) -> "list[ExpertOutline]":
+    """The outlines of models; those that cannot be read are told of together."""
+    from wudi.experts import ExpertOutline
+    from wudi.outline import Outline
+    from wudi.remote import outlines
+
+    found = outlines(models)
+    problems = [str(error) for error in found if isinstance(error, WudiError)]
+    if problems:
+        raise WudiError("\n".join(problems))
+    named = zip(short_names(models), found, strict=True)
+    return [ExpertOutline(name, outline) for name, outline in named if isinstance(outline, Outline)]
+
+
+def short_names(models: Sequence[str]) -> list[str]:
+    """The last part of each place, with as many parts before it as tell all of them apart."""
+    whole = [re.sub(r"\.safetensors$", "", model.rstrip("/")).split("/") for model in models]
+    longest = max(map(len, whole))
+    for depth in range(1, longest):
+        names = ["/".join(parts[-depth:]) for parts in whole]
+        if len(set(names)) == len(names):
+            return names
+    return list(models)
+
+
+def show(
+    models: "Sequence[ExpertOutline]",
+    found: "Sequence[tuple[str, Facts]]",
+    findings: "Findings | None",
+    tensors: bool,
+) -> None:
+    """Print it for people."""
+    from wudi.inspection import aligned, shared, table
+
+    print(aligned(list(shared([facts for _, facts in found]).items())))
+    if len(found) > 1:
+        print(f"\n{table(found)}")
+    for model in models if tensors else ():
+        infos = model.outline.tensors.items()
+        print(f"\n{model.name}", aligned([[name, info.dtype, str(list(info.shape))] for name, info in infos]), sep="\n")
+    if findings is not None:
+        print()
+        show_findings(findings)
+
+
+def show_findings(findings: "Findings") -> None:
+    """Print whether the models can be merged."""
+    from wudi.preflight import lines
+
+    if findings.problems:
+        print("these cannot be merged:", *lines(findings.problems, who), sep="\n  ")
+    else:
+        print("these can be merged")
+    if findings.notes:
+        print("to know:", *lines(findings.notes, who), sep="\n  ")
+
+
+def who(expert: str | None) -> str:
+    """An expert or the base in words."""
+    return "base" if expert is None else f"expert {expert}"
+
+
+def as_json(
+    models: "Sequence[ExpertOutline]",
+    found: "Sequence[tuple[str, Facts]]",
+    findings: "Findings | None",
+    tensors: bool,
+) -> dict[str, Any]:
+    """All of it for programs."""
+    entries = [{"name": name, **facts.as_dict()} for name, facts in found]
+    if tensors:
+        for entry, model in zip(entries, models, strict=True):
+            infos = model.outline.tensors.items()
+            entry["tensors"] = {name: {"dtype": info.dtype, "shape": list(info.shape)} for name, info in infos}
+    content: dict[str, Any] = {"models": entries}
+    if findings is not None:
+        content["mergeable"] = not findings.problems
+        for key in ("problems", "notes"):
+            content[key] = [{"expert": each.expert, "text": each.text} for each in getattr(findings, key)]
+    return content
