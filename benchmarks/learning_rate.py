@@ -11,6 +11,7 @@ import torch
 
 from wudi.checkpoint import Checkpoint
 from wudi.experts import open_experts
+from wudi.inputs import Inputs
 from wudi.recipe import Recipe
 from wudi.tensor_merge import TensorMerge
 
@@ -19,8 +20,9 @@ RATES = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
 
 def left(merge: TensorMerge) -> float:
     """Σ L(result) / Σ L(sum) over the linear layers of a merge."""
-    names = sorted(name for name, role in merge.roles.items() if role.kind == "linear")
-    measured = [merge.update(layer, by_method=True).measured for name in names for layer in merge.layers(name)]
+    names = sorted(name for name, role in merge.inputs.roles.items() if role.kind == "linear")
+    layers = [layer for name in names for layer in merge.inputs.layers(name, torch.device("cpu"))]
+    measured = [merge.update(layer, by_method=True).measured for layer in layers]
     return sum(row["interference_result"] for row in measured) / sum(row["interference_sum"] for row in measured)
 
 
@@ -34,7 +36,7 @@ def main() -> None:
     recipes = {f"{rate:g}": {"method": "wudi", "learning_rate": rate} for rate in RATES}
     recipes |= {"auto": {"method": "wudi"}, "wudi_flow": {"method": "wudi_flow"}, "pinv": {"method": "pinv"}}
     for name, values in recipes.items():
-        merge = TensorMerge(base, experts, Recipe.parse(values), torch.device("cpu"), measures=True)
+        merge = TensorMerge(Inputs(base, experts), Recipe.parse(values), measures=True)
         print(f"{name:>10}  {left(merge):.4f}")
 
 

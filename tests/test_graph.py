@@ -20,8 +20,11 @@ DECIDES_NOTHING = {
     "tasks/stage.py",
     "tasks/timing.py",
     "tasks/orphans.py",
-    "wudi/checkpoint.py",  # merges list all of wudi/; a fetch only asks it whether what it fetched can be read
+    "tasks/preflight.py",
     "wudi/errors.py",
+    "wudi/folder.py",  # merges list all of wudi/; a fetch only asks it which files are weights
+    "wudi/preflight/__init__.py",
+    "wudi/preflight/disk.py",
     "wudi/progress.py",
     "wudi/settings.py",
 }

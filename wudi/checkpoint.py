@@ -82,34 +82,3 @@ def local(path: Path) -> LocalFolder:
         return LocalFolder(path)
     found = "a file that is no .safetensors" if path.exists() else "nothing"
     raise WudiError(f"{path}: found {found}; takes a Hugging Face folder or a .safetensors file")
-
-
-# Temporary: names that moved to wudi.folder, wudi.hashes and wudi.tensor_info; removed once every import follows.
-from wudi.folder import INDEX as INDEX  # noqa: E402
-from wudi.folder import SINGLE as SINGLE  # noqa: E402
-from wudi.folder import is_adapter as is_adapter  # noqa: E402
-from wudi.folder import read_json as _read_json  # noqa: E402
-from wudi.folder import weight_map, weights_files  # noqa: E402
-from wudi.tensor_info import BITS  # noqa: E402
-from wudi.tensor_info import TensorInfo as TensorInfo  # noqa: E402
-
-BYTES = {name: bits // 8 for name, bits in BITS.items() if not name.startswith(("F8", "F6", "F4", "C"))}
-
-
-def file_sha256(file: Path) -> str:  # noqa: D103
-    from wudi.hashes import file_sha256
-
-    return file_sha256(file)
-
-
-def read_json(file: Path) -> dict[str, object]:  # noqa: D103
-    return _read_json(LocalFolder(file.parent), file.name)
-
-
-def indexed_files(index: Path) -> list[str]:  # noqa: D103
-    return sorted(set(weight_map(LocalFolder(index.parent)).values()))
-
-
-def safetensors_files(path: Path) -> list[Path]:  # noqa: D103
-    folder = local(path)
-    return [path] if isinstance(folder, BareFile) else [path / name for name in weights_files(folder)]

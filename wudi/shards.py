@@ -10,6 +10,7 @@ import torch
 from wudi.hashes import file_sha256
 from wudi.input_hashes import InputHashes, Marks
 from wudi.job import Job, torch_dtype
+from wudi.methods.method import Layer, itself
 from wudi.progress import Track
 from wudi.safetensors_writer import SafetensorsWriter
 from wudi.tensor_merge import Merged, Piece
@@ -111,7 +112,7 @@ def survey(job: Job, workers: Workers[Any], track: Track) -> Any:
     names = [name for name in job.base.tensors if name in job.tensors.selection.tensors]
     pieces = [piece for name in names for piece in job.tensors.pieces(name)]
 
-    def walk(work: Callable[[Any], Any] = lambda layer: layer, *, sampled: bool = False) -> Iterator[Any]:
+    def walk(work: Callable[[Layer], Any] = itself, *, sampled: bool = False) -> Iterator[Any]:
         def look(piece: Piece, device: torch.device) -> list[Any]:
             return list(job.tensors.looked_at(piece, work, device, sampled=sampled))
 

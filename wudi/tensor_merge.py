@@ -1,6 +1,6 @@
 """What becomes of one tensor: its task vectors, the method or the rest, and the sum with the base."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from wudi.inputs import Inputs
 from wudi.methods import Layer
 from wudi.methods.draws import BLOCK
 from wudi.methods.interference import measure
-from wudi.methods.method import Update
+from wudi.methods.method import Update, itself
 from wudi.once import Once
 from wudi.recipe import Recipe
 from wudi.selection import Selection, select
@@ -79,8 +79,19 @@ class TensorMerge:
 
     def by_entry(self, name: str) -> bool:
         """Whether entries of a tensor can be merged apart from each other."""
-        by_entry = not self.by_method(name) or self.recipe.method.by_entry(self.recipe.settings)
-        return by_entry and self.inputs.are_dense
+        if not self.inputs.are_dense:
+            return False
+        if not self.by_method(name):
+            return True
+        is_stack = self.inputs.roles[name].kind == "linear" and len(self.inputs.base.tensors[name].shape) == 3
+        # The matrices of a stack are surveyed one by one.
+        return self.recipe.method.by_entry(self.recipe.settings) and not (is_stack and self.surveys_tensors)
+
+    @property
+    def surveys_tensors(self) -> bool:
+        """Whether the method wants to know each whole tensor first, and not the whole model."""
+        method = self.recipe.method
+        return method.survey is not None and method.survey_of(self.recipe.settings) == "tensor"
 
     def measured_here(self, name: str) -> bool:
         """Whether the interference of a tensor is measured for a method that does not measure it."""
@@ -96,10 +107,10 @@ class TensorMerge:
         info = self.inputs.base.tensors[name]
         if not info.floating or not info.elements:
             return Merged(self.inputs.base.read_entries(name, piece.first, piece.last))
-        if self.recipe.method.survey_of(self.recipe.settings) == "tensor" and self.by_method(name):
-            survey = self.tensor_surveys(name, lambda: self.survey_of_tensor(name, device))
         if not self.by_entry(name):
             return self.merged_whole(name, survey, dtype, device)
+        if self.surveys_tensors and self.by_method(name):
+            survey = self.tensor_surveys(name, lambda: self.survey_of_tensor(name, device))
         return self.merged_by_slices(replace(piece, tensor=name), survey, dtype, device)
 
     def merged_by_slices(self, piece: Piece, survey: Any, dtype: torch.dtype, device: torch.device) -> Merged:
@@ -191,15 +202,17 @@ class TensorMerge:
 
     def survey_of_tensor(self, name: str, device: torch.device) -> Any:
         """What the method wants to know of one whole tensor first."""
-        pieces = [Piece(name, 0, self.inputs.base.tensors[name].elements, last_one=True)]
+        whole = Piece(name, 0, self.inputs.base.tensors[name].elements, last_one=True)
 
-        def walk(work: Any = lambda layer: layer, *, sampled: bool = False) -> Iterator[Any]:
-            for piece in pieces:
-                yield from self.looked_at(piece, work, device, sampled=sampled)
+        def walk(work: Callable[[Layer], Any] = itself, *, sampled: bool = False) -> Iterator[Any]:
+            return self.looked_at(whole, work, device, sampled=sampled)
 
-        return self.recipe.method.survey(walk, self.recipe.settings) if self.recipe.method.survey else None
+        assert self.recipe.method.survey is not None, "only a method with a survey is asked"
+        return self.recipe.method.survey(walk, self.recipe.settings)
 
-    def looked_at(self, piece: Piece, work: Any, device: torch.device, *, sampled: bool) -> Iterator[Any]:
+    def looked_at(
+        self, piece: Piece, work: Callable[[Layer], Any], device: torch.device, *, sampled: bool
+    ) -> Iterator[Any]:
         """What `work` makes of each layer of a piece, in the form in which the method merges it."""
         if not self.by_entry(piece.tensor):
             yield from map(work, self.inputs.layers(piece.tensor, device))

@@ -48,8 +48,8 @@ class Workers(Generic[Item]):
             self._drop_questions()
             for worker in self._workers:
                 interrupt(worker)
-        for _ in self._workers:
-            self._questions.put(None)
+        for question in [None] * len(self._workers):
+            self._questions.put(question)
         for worker in self._workers:
             worker.join()
         torch.set_num_threads(self._threads_before)

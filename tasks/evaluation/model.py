@@ -17,8 +17,8 @@ from tasks import paths
 from tasks.console import bar
 from tasks.params import Evaluation, ParamsError
 from tasks.stage import required
-from wudi.folder import ADAPTER_CONFIG, is_adapter
 from wudi.errors import WudiError
+from wudi.folder import ADAPTER_CONFIG, is_adapter
 
 
 class Model(HFLM):

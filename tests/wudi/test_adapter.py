@@ -19,6 +19,7 @@ from wudi.checkpoint import Checkpoint
 from wudi.cli import main
 from wudi.errors import WudiError
 from wudi.experts import Expert, open_experts
+from wudi.hashes import file_sha256
 from wudi.low_rank import LowRank, dense
 from wudi.norms import frobenius, stable_rank
 from wudi.preflight import check_experts
@@ -338,12 +339,16 @@ def test_an_adapter_is_no_base(tmp_path: Path) -> None:
         check_experts(Checkpoint(folders[0]), open_experts(folders[1:]))
 
 
+def hashes(folder: Path) -> dict[str, str]:
+    return {name: file_sha256(file) for name, file in Checkpoint(folder).paths.items()}
+
+
 def test_the_settings_are_among_the_hashed_inputs(tmp_path: Path) -> None:
     file = lora(tmp_path / "expert") / "adapter_config.json"
-    before = Checkpoint(tmp_path / "expert").sha256
+    before = hashes(tmp_path / "expert")
     config = json.loads(file.read_text())
     file.write_text(json.dumps(config | {"lora_alpha": 50, "base_model_name_or_path": "nobody/nothing"}))
-    after = Checkpoint(tmp_path / "expert").sha256
+    after = hashes(tmp_path / "expert")
     assert {name for name in before if before[name] != after[name]} == {"adapter_config.json"}
     assert before.keys() == {FILE, "adapter_config.json"}
     check_experts(Checkpoint(saved(llama(), tmp_path / "base")), open_experts([tmp_path / "expert"]))

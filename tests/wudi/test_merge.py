@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,13 +265,15 @@ def test_what_is_no_checkpoint(
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_buffers_of_whole_numbers_are_copied_from_the_base(tmp_path: Path) -> None:
+def test_buffers_of_whole_numbers_are_copied_where_all_agree(tmp_path: Path) -> None:
     base = {"layers.0.w.weight": torch.zeros(2, 2), "steps": torch.tensor([7])}
-    expert = {"layers.0.w.weight": torch.ones(2, 2), "steps": torch.tensor([9])}
     save_file(base, tmp_path / "base.safetensors")
-    save_file(expert, tmp_path / "expert.safetensors")
-    out = run(tmp_path / "base.safetensors", [tmp_path / "expert.safetensors"], tmp_path / "out").out
+    save_file(base | {"layers.0.w.weight": torch.ones(2, 2)}, tmp_path / "agrees.safetensors")
+    save_file(base | {"steps": torch.tensor([9])}, tmp_path / "differs.safetensors")
+    out = run(tmp_path / "base.safetensors", [tmp_path / "agrees.safetensors"], tmp_path / "out").out
     assert torch.equal(load_file(out / "model.safetensors")["steps"], torch.tensor([7]))
+    with pytest.raises(WudiError, match=r"expert differs .*tensor steps \(I64\) would be copied from the base"):
+        run(tmp_path / "base.safetensors", [tmp_path / "differs.safetensors"], tmp_path / "other")
 
 
 def test_experts_of_one_name_are_told_apart(tmp_path: Path) -> None:
@@ -299,7 +300,7 @@ def test_the_expert_knows_its_kind(trio: tuple[Path, list[Path]], tmp_path: Path
     write_task_vector(Checkpoint(base), expert, tmp_path / "vector")
     vector = Expert("expert1", Checkpoint(tmp_path / "vector"))
     assert vector.is_task_vector
-    assert not replace(vector, checkpoint=expert.checkpoint).is_task_vector
+    assert not Expert("expert1", expert.checkpoint).is_task_vector
     weight = Checkpoint(base).read(LINEAR)
     assert torch.equal(vector.delta(LINEAR, weight), expert.delta(LINEAR, weight))
 
