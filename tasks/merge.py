@@ -1,5 +1,7 @@
 """Merge the experts by a recipe: `python -m tasks.merge NAME`."""
 
+import os
+
 from tasks import paths
 from tasks.console import command, quiet, step, track
 from tasks.orphans import remove_orphans
@@ -26,8 +28,10 @@ def main() -> None:
         recipe,
         paths.merged(name),
         device=params.merge.device,
+        scheduler=os.environ.get("WUDI_SCHEDULER") or None,  # no parameter, as it decides no byte
         dtype=params.merge.dtype,
         precision=params.merge.precision,
+        vocabulary=params.merge.vocabulary,
         measure=params.merge.measure,
         overwrite=True,
         track=track,

@@ -14,6 +14,7 @@ from tasks.sandbox import Isolation
 from tasks.zoo import NAMES as ZOO_NAMES
 from tasks.zoo import ZooSettings
 from wudi import Recipe
+from wudi.alignment import Policy
 from wudi.errors import WudiError
 from wudi.settings import SettingError, nearest
 
@@ -109,6 +110,11 @@ class Merge(Strict):
     """Data type of the merged checkpoint; auto: the base's. Arithmetic is float32 always."""
     precision: Literal["float32", "tf32"] = "float32"
     """Of matrix products on a GPU: exact, or with 10 bits of mantissa."""
+    vocabulary: Policy
+    """Experts with other tokens than the base's: refused, aligned to the base's tokens, or added to them (union).
+
+    Always given, since DVC watches it.
+    """
     measure: bool = False
     """Whether each linear layer's interference is measured for every recipe, and not for the WUDI family alone."""
 

@@ -14,6 +14,7 @@ from tasks.console import command, quiet, step
 from tasks.fetching.folder import local_folder
 from tasks.fetching.provenance import PROVENANCE
 from tasks.params import Model, Params, load_params
+from wudi.alignment import Policy
 from wudi.errors import WudiError
 from wudi.experts import ExpertOutline
 from wudi.outline import Outline
@@ -94,19 +95,19 @@ class Look:
         Raises:
             WudiError: There are problems.
         """
-        findings = self.findings()
+        findings = self.findings(params.merge.vocabulary)
         problems = [*lines(findings.problems, who), *lacking_room(self.outputs(params))]
         if problems:
             raise WudiError("\n".join(problems))
         for line in lines(findings.notes, who):
             step(line)
 
-    def findings(self) -> Findings:
+    def findings(self, vocabulary: Policy) -> Findings:
         """What is wrong with the models and good to know of them."""
         refused = tuple(Finding(name, str(error)) for name, error in self.refused.items())
         base = self.outlines.get(None)
         experts = [ExpertOutline(name, outline) for name, outline in self.outlines.items() if name is not None]
-        compared = examine(base, experts) if base is not None else Findings(())
+        compared = examine(base, experts, vocabulary) if base is not None else Findings(())
         return Findings((*refused, *compared.problems), compared.notes)
 
     def outputs(self, params: Params) -> dict[Path, int]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from torch import Tensor
 
@@ -23,6 +24,10 @@ class Checkpoint(Outline):
         self.path = path
         self._local = local(path)
         super().__init__(self._local)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        # Another process maps the files itself.
+        return type(self), (self.path.absolute(),)
 
     @property
     def folder(self) -> Path | None:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from wudi.commands import convert, inspect, merge, methods
+from wudi.commands import convert, inspect, merge, methods, verify
 from wudi.errors import WudiError
 
 EXAMPLES = """examples:
@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   wudi merge base.safetensors a.safetensors b.safetensors --method ties --set density=0.1 --out ./merged --device cpu
   wudi inspect meta-llama/Llama-2-13b-hf ./wizardmath ./codealpaca   from headers alone: can these be merged?
   wudi convert ./codealpaca --out ./codealpaca-safetensors        pytorch_model.bin, of which nothing is run
+  wudi verify ./merged --base ./llama-2-13b                       is every byte still what was merged?
 
 settings of a method, each with a --set of its own:
   --set density=0.1
@@ -52,6 +53,6 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (merge, methods, inspect, convert):
+    for command in (merge, methods, inspect, convert, verify):
         command.add(commands)
     return top

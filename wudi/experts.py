@@ -1,7 +1,7 @@
 """An expert: a fine-tuned checkpoint, a LoRA adapter, or the task vector that was written of either."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from wudi.adapter import Adapter
 from wudi.adapter_layout import AdapterLayout
 from wudi.checkpoint import Checkpoint
 from wudi.errors import WudiError
+from wudi.fit import NEW_ROWS, Fit, differences_of, weights_of
 from wudi.low_rank import LowRank, TaskVector
 from wudi.outline import Outline
 
@@ -55,6 +56,8 @@ class Expert(ExpertOutline):
     """A named checkpoint that gives task vectors, whether it holds weights, differences or factors of differences."""
 
     outline: Checkpoint
+    fit: Fit = field(default_factory=Fit)
+    """Which of its tensors hold the values of the base's, and in which rows."""
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -95,16 +98,36 @@ class Expert(ExpertOutline):
         Raises:
             WudiError: The expert's tensor holds NaN or infinity.
         """
-        own = self.checkpoint.read_entries(tensor, first, last).to(base.device).to(torch.float32)
-        delta = own if self.is_task_vector else own - base
+        delta = self.stored_entries(tensor, base, first, last)
         refuse_not_finite(delta, f"expert {self.name}", self.checkpoint, tensor)
         return delta
+
+    def stored_entries(self, tensor: str, base: Tensor, first: int, last: int) -> Tensor:
+        """`delta_entries`, unchecked."""
+        name, rows = self.fit.name(tensor), self.fit.rows.get(tensor)
+        if name is None:
+            return torch.zeros_like(base)
+        if rows is not None:
+            return self.aligned_entries(name, rows, base, first, last)
+        own = self.checkpoint.read_entries(name, first, last).to(base.device).to(torch.float32)
+        return own if self.is_task_vector else own - base
+
+    def aligned_entries(self, name: str, rows: Tensor, base: Tensor, first: int, last: int) -> Tensor:
+        """The entries of a tensor whose rows are the base's in another order, or more or fewer."""
+        own = self.checkpoint.read(name)
+        if not self.is_task_vector:
+            return weights_of(rows, own, base, first, last) - base
+        has_new = name + NEW_ROWS in self.checkpoint.file_of
+        new = self.checkpoint.read(name + NEW_ROWS) if has_new else own[:0]
+        return differences_of(rows, own, new, base, first, last)
 
     def stored_names(self, tensor: str) -> list[str]:
         """The tensors of the files that the task vector of a tensor is read from."""
         if self.adapter is not None:
             return self.adapter.stored_names(tensor)
-        return [name for name in (tensor, tensor + LEFT, tensor + RIGHT) if name in self.checkpoint.file_of]
+        name = self.fit.name(tensor)
+        parts = [] if name is None else [name, name + LEFT, name + RIGHT, name + NEW_ROWS]
+        return [part for part in parts if part in self.checkpoint.file_of]
 
     def stored(self, tensor: str, base: Tensor, transposed: bool | None) -> TaskVector | None:
         """The task vector as the files have it, unchecked; None for a tensor that they leave alone."""
@@ -114,8 +137,7 @@ class Expert(ExpertOutline):
             return LowRank(self.read(tensor + LEFT, base.device), self.read(tensor + RIGHT, base.device))
         if self.is_factored and tensor not in self.checkpoint.tensors:
             return None
-        own = self.read(tensor, base.device)
-        return own if self.is_task_vector else own - base
+        return self.stored_entries(tensor, base.reshape(-1), 0, base.numel()).view(base.shape)
 
     def read(self, tensor: str, device: torch.device) -> Tensor:
         """A tensor of the files in float32 on the device."""

@@ -12,9 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from wudi.checkpoint import Checkpoint
+from wudi.errors import WudiError
 
 BUFFER = 1 << 22
 Mark = tuple[int, str]
@@ -31,16 +32,24 @@ class HashedFile:
     position: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
     stream: FileIO | None = None
+    stopped: bool = False
+    """Set by another thread where nobody waits for the hash any more."""
 
     def advance(self, position: int) -> Mark:
-        """Hash on up to a position, unless that was passed already, and return the mark there."""
+        """Hash on up to a position, unless that was passed already, and return the mark there.
+
+        Raises:
+            WudiError: The file ends before it, though it did not when the run began.
+        """
+        if self.position >= position:
+            return self.mark()
         if self.stream is None:
             self.stream = FileIO(self.path)
         buffer = memoryview(bytearray(BUFFER))
-        while self.position < position:
+        while self.position < position and not self.stopped:
             read = self.stream.readinto(buffer[: min(BUFFER, position - self.position)]) or 0
             if not read:
-                raise OSError(f"{self.path} became shorter while it was read")
+                raise WudiError(f"{self.path}: became shorter while it was read; merge again when it is whole")
             self.digest.update(buffer[:read])
             self.position += read
         return self.mark()
@@ -48,6 +57,26 @@ class HashedFile:
     def mark(self) -> Mark:
         """How far the file has been hashed, and to what."""
         return self.position, self.digest.copy().hexdigest()
+
+
+class ReadHashes(Protocol):
+    """What is asked of the hashes of input files while these are read."""
+
+    def cover(self, tensors: Sequence[tuple[str, str]]) -> None:
+        """Begin to hash each file up to the end of the tensors, given as (label of the checkpoint, name)."""
+
+    def marks(self) -> Marks:
+        """The marks of all files that what was written until now may be made of."""
+
+
+class Hashes(ReadHashes, Protocol):
+    """What a merge asks of its input files' hashes."""
+
+    def agree(self, recorded: Sequence[Marks]) -> list[bool]:
+        """For the marks of each finished shard, whether this run's inputs are what it was made of."""
+
+    def finish(self) -> dict[str, dict[str, str]]:
+        """The SHA-256 of every whole file, by checkpoint and file name."""
 
 
 class InputHashes:
@@ -70,6 +99,8 @@ class InputHashes:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for file in self.files.values():
+            file.stopped = True
         for pool in self._pools:
             pool.shutdown(wait=True, cancel_futures=True)
         for file in self.files.values():

@@ -1,6 +1,6 @@
 """The base and its experts, tensor by tensor or slice by slice, as task vectors in float32 on a device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -24,7 +24,7 @@ class Inputs:
     experts: Sequence[Expert]
 
     @cached_property
-    def roles(self) -> dict[str, Role]:
+    def roles(self) -> Mapping[str, Role]:
         """What each tensor is in the model."""
         return roles(self.base)
 
@@ -89,11 +89,6 @@ class Inputs:
         for expert in self.experts:
             read += [(f"experts/{expert.name}", own) for own in expert.stored_names(name)]
         return read
-
-    def read_ahead(self, name: str) -> None:
-        """Ask for a tensor's bytes in every file, and do not wait for them."""
-        for label, own in self.touched(name):
-            self.checkpoints[label].file(own).read_ahead(own)
 
     def let_go(self, name: str) -> None:
         """Give back the memory that a tensor's bytes have taken."""

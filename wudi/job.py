@@ -32,6 +32,8 @@ class Job:
     placement: Placement
     dtype: DType
     precision: Precision
+    vocabulary: tuple[str, ...] = ()
+    """What becomes of tokens that not all models have, in words."""
 
     @property
     def inputs(self) -> Inputs:
@@ -54,6 +56,7 @@ class Job:
             "dtype": self.dtype,
             "precision": self.precision,
             "measures": self.tensors.measures,
+            "vocabulary": list(self.vocabulary),
             **self.placement.describe(),
         }
 

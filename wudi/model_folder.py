@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from wudi.folder import INDEX, SINGLE
+from wudi.folder import CONFIG, INDEX, SINGLE
 from wudi.recipe import Recipe
 from wudi.tensor_info import TensorInfo
+from wudi.vocabulary_tensors import with_vocab_size
 from wudi.work_folder import WorkFolder
 
 NOT_COPIED = (
@@ -18,6 +19,10 @@ NOT_COPIED = (
     "*.pt",
     "*.pth",
     "*.gguf",
+    "*.h5",
+    "*.msgpack",
+    "*.ot",
+    "*.onnx",
     "README.md",
     "merge.json",
     "source.json",
@@ -46,14 +51,21 @@ def write_index(work: WorkFolder, shards: Mapping[str, Sequence[str]], infos: Ma
     work.write_json(INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
 
 
-def model_card(recipe: Recipe, experts: Sequence[str]) -> str:
-    """A README.md with the Hub's metadata, the recipe and its source."""
+def resize(work: WorkFolder, rows: int) -> None:
+    """Write a vocabulary's number of rows into the config."""
+    content = json.loads((work.path / CONFIG).read_text(encoding="utf-8"))
+    work.write_text(CONFIG, json.dumps(with_vocab_size(content, rows), indent=2) + "\n")
+
+
+def model_card(recipe: Recipe, experts: Sequence[str], vocabulary: Sequence[str] = ()) -> str:
+    """A README.md with the Hub's metadata, the recipe and its source, and what became of tokens."""
+    tokens = "## Vocabulary\n\n" + "\n".join(f"- {line}" for line in vocabulary) + "\n\n" if vocabulary else ""
     settings = "\n".join(f"- {name}: {value}" for name, value in recipe.as_dict().items())
     return (
         "---\nlibrary_name: transformers\ntags:\n- merge\n---\n\n"
         f"# A merge of {', '.join(experts)}\n\n"
         f"Merged without training by the method `{recipe.method.name}` ({recipe.method.source}).\n\n"
-        f"## Recipe\n\n{settings}\n\n"
+        f"## Recipe\n\n{settings}\n\n{tokens}"
         "The hashes of the inputs and of these files are in `merge.json`.\n"
     )
 

@@ -13,6 +13,10 @@ class Once:
         self._lock = Lock()
         self._values: dict[str, Future[Any]] = {}
 
+    def __reduce__(self) -> tuple[type["Once"], tuple[()]]:
+        # Another process asks anew.
+        return type(self), ()
+
     def __call__(self, key: str, compute: Callable[[], Any]) -> Any:
         """The value of `compute`, which is called once for each key."""
         with self._lock:

@@ -16,6 +16,8 @@ class Placement:
     devices: tuple[torch.device, ...]
     threads: int
     """Of torch within each worker: by the model and the machine, never by the number of workers."""
+    model: str
+    """The kind of CPU or GPU."""
 
     @property
     def kind(self) -> str:
@@ -24,8 +26,7 @@ class Placement:
 
     def describe(self) -> dict[str, object]:
         """What of it decides rounding: the kind of CPU or GPU, and the threads that share a product."""
-        gpu = self.kind == "cuda"
-        return {"device": torch.cuda.get_device_name(self.devices[0]) if gpu else self.kind, "threads": self.threads}
+        return {"device": self.model, "threads": self.threads}
 
 
 def place(device: str, workers: int | None, merge: TensorMerge) -> Placement:
@@ -38,14 +39,28 @@ def place(device: str, workers: int | None, merge: TensorMerge) -> Placement:
         WudiError: No such device, not on this machine, GPUs of several kinds, or workers that are no whole number.
     """
     devices = choose_devices(device)
+    return spread(devices, workers, threads_for(devices[0], merge), cores())
+
+
+def threads_for(device: torch.device, merge: TensorMerge) -> int:
+    """With how many threads this machine merges a tensor."""
+    return cores() if device.type != "cpu" else max(1, cores() // fitting(merge))
+
+
+def spread(devices: tuple[torch.device, ...], workers: int | None, threads: int, available: int) -> Placement:
+    """Each GPU once; a CPU as often as `workers` says, or as the cores that are available have room for.
+
+    Raises:
+        WudiError: Workers that are no whole number, or that are asked for on a GPU.
+    """
+    model = model_of(devices[0])
     if workers is not None and workers < 1:
         raise WudiError(f"workers: got {workers}; takes a whole number of at least 1")
-    if devices[0].type != "cpu":
-        if workers is not None:
-            raise WudiError(f"workers: goes with a CPU, and the device is {device}; name several GPUs instead")
-        return Placement(devices, cores())
-    threads = max(1, cores() // fitting(merge))
-    return Placement(devices * (workers or max(1, cores() // threads)), threads)
+    if devices[0].type == "cpu":
+        return Placement(devices * (workers or max(1, available // threads)), threads, model)
+    if workers is not None:
+        raise WudiError(f"workers: goes with a CPU, and the device is {devices[0]}; name several GPUs instead")
+    return Placement(devices, threads, model)
 
 
 def fitting(merge: TensorMerge) -> int:
@@ -77,13 +92,18 @@ def choose_devices(device: str) -> tuple[torch.device, ...]:
     devices = [choose_device(name.strip(), device) for name in device.split(",")]
     if len(set(devices)) < len(devices):
         raise WudiError(f"device: got {device!r}, which names one twice; name each once, or use workers on a CPU")
-    kinds = {torch.cuda.get_device_name(each) if each.type == "cuda" else each.type for each in devices}
+    kinds = {model_of(each) for each in devices}
     if len(kinds) > 1:
         raise WudiError(
             f"device: got {device!r}, which are {', '.join(sorted(kinds))}; takes several of one kind, as others round "
             "differently"
         )
     return tuple(devices)
+
+
+def model_of(device: torch.device) -> str:
+    """The kind of CPU or GPU, as far as it decides rounding."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def choose_device(name: str, given: str) -> torch.device:

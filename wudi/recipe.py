@@ -1,6 +1,6 @@
 """A recipe: a method with its settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -34,6 +34,10 @@ class Recipe:
             raise SettingError("method", f"got {name!r}; {nearest(str(name), list(METHODS))}")
         method = METHODS[name]
         return cls(method, method.settings.parse(settings))
+
+    def __reduce__(self) -> tuple[Callable[[Mapping[str, Any]], Self], tuple[dict[str, Any]]]:
+        # By the method's name: its functions are those of the process that asks.
+        return type(self).parse, (self.as_dict(),)
 
     def check(self, experts: Sequence[str]) -> None:
         """See whether the recipe fits the experts that it is to merge.

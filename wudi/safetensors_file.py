@@ -101,18 +101,12 @@ class SafetensorsFile:
             return torch.frombuffer(self._map, dtype=torch.uint8, count=size, offset=begin).clone().view(dtype)
         return torch.frombuffer(self._map, dtype=dtype, count=last - first, offset=begin)
 
-    def read_ahead(self, name: str) -> None:
-        """Ask for a tensor's bytes, and do not wait for them."""
-        self._advise("MADV_WILLNEED", self.header.places[name])
-
     def let_go(self, name: str) -> None:
         """Give back the memory that a tensor's bytes have taken; they are read again if they are asked for again."""
-        self._advise("MADV_DONTNEED", self.header.places[name])
-
-    def _advise(self, advice: str, place: Place) -> None:
+        place = self.header.places[name]
         begin = place.begin - place.begin % mmap.PAGESIZE
-        if place.end > place.begin and hasattr(mmap, advice):  # only Linux has all of them
-            self._map.madvise(getattr(mmap, advice), begin, place.end - begin)
+        if place.end > place.begin and hasattr(mmap, "MADV_DONTNEED"):  # elsewhere than on Linux it may mean more
+            self._map.madvise(mmap.MADV_DONTNEED, begin, place.end - begin)
 
 
 def header_size(length: bytes, file_size: int) -> int:
@@ -156,6 +150,8 @@ def parse_json(text: bytes) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(
             text.decode("utf-8"), object_pairs_hook=without_repeats, parse_constant=refuse
         )
+    except DamagedFile:
+        raise
     except (ValueError, RecursionError) as error:
         raise DamagedFile(f"its header is no valid JSON ({error})") from None
     return content

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
+from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -36,7 +37,8 @@ class SafetensorsWriter:
         self.sha256 = ""
         self._head = header(infos, metadata)
         self._digest = hashlib.sha256()
-        self._half_written = path.with_name(path.name + ".tmp")
+        # Two machines write the same file where one is given up as lost too early.
+        self._half_written = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
         self._written = self._unsynced = 0
         self._syncing: Future[None] | None = None
 
@@ -60,6 +62,8 @@ class SafetensorsWriter:
         self._written += len(data)
         self._unsynced += len(data)
         if self._unsynced >= UNSYNCED and (self._syncing is None or self._syncing.done()):
+            if self._syncing is not None:
+                self._syncing.result()  # Linux tells once alone of bytes that it lost
             self._unsynced = 0
             self._syncing = self._disk.submit(os.fdatasync, self._stream.fileno())
 

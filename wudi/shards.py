@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from wudi.hashes import file_sha256
-from wudi.input_hashes import InputHashes, Marks
+from wudi.input_hashes import Hashes, Marks, ReadHashes
 from wudi.job import Job, torch_dtype
 from wudi.methods.method import Layer, itself
 from wudi.progress import Track
@@ -46,7 +47,7 @@ class ShardRecord:
         self.tensors[name] = self.tensors.get(name, 0.0) + seconds
 
 
-def finished(job: Job, work: WorkFolder, hashes: InputHashes) -> dict[str, ShardRecord]:
+def finished(job: Job, work: WorkFolder, hashes: Hashes) -> dict[str, ShardRecord]:
     """The shards that an earlier run has written: whole as it left them, and made of the inputs that there are now."""
     records = {}
     for shard in job.output_shards():
@@ -61,14 +62,14 @@ def finished(job: Job, work: WorkFolder, hashes: InputHashes) -> dict[str, Shard
 
 def write_shards(
     job: Job,
-    work: WorkFolder,
+    folder: Path,
     shards: Sequence[str],
-    hashes: InputHashes,
+    hashes: ReadHashes,
     survey: Any,
     workers: Workers[Any],
     track: Track,
 ) -> Iterator[tuple[str, ShardRecord]]:
-    """Write output files in their order, and yield what is known of each when it is done.
+    """Write output files in their order to `folder`, and yield what is known of each when it is done.
 
     The workers compute the next tensors, and of the next file, while this thread writes those that are finished.
     """
@@ -79,7 +80,6 @@ def write_shards(
         for name in (name for shard in shards for name in names[shard]):
             source = job.inputs.copies.get(name, name)
             hashes.cover([*job.inputs.touched(source), ("base", name)])
-            job.inputs.read_ahead(source)
             yield from job.tensors.pieces(name)
 
     def merged(piece: Piece, device: torch.device) -> tuple[Merged, float]:
@@ -90,7 +90,7 @@ def write_shards(
     pending = iter(track([name for shard in shards for name in names[shard]], "merging"))
     for shard in shards:
         started, record = time.monotonic(), ShardRecord()
-        with SafetensorsWriter(work.path / shard, {name: infos[name] for name in names[shard]}, METADATA) as writer:
+        with SafetensorsWriter(folder / shard, {name: infos[name] for name in names[shard]}, METADATA) as writer:
             for name in names[shard]:
                 next(pending)
                 for _ in job.tensors.pieces(name):
@@ -99,7 +99,6 @@ def write_shards(
                     record.add(name, result, seconds)
                 job.inputs.let_go(job.inputs.copies.get(name, name))
         record.sha256, record.inputs, record.seconds = writer.sha256, hashes.marks(), time.monotonic() - started
-        work.write_json(record_name(shard), vars(record))
         yield shard, record
     next(pending, None)  # lets the bar come to its end
 

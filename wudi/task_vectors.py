@@ -1,6 +1,6 @@
 """Write an expert's task vector, expert − base, as safetensors with a summary."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wudi.alignment import Policy
 from wudi.architecture import Role, roles
 from wudi.checkpoint import Checkpoint
 from wudi.experts import FACTORS, LEFT, RIGHT, TASK_VECTOR, Expert, read_base
+from wudi.fit import NEW_ROWS
+from wudi.fitting import fit, new_rows
 from wudi.folder import SINGLE
 from wudi.hashes import headers_sha256
 from wudi.low_rank import LowRank, TaskVector, dense
+from wudi.new_tokens import FILE, new_tokens_text
 from wudi.norms import frobenius, stable_rank
 from wudi.preflight import check_disk, check_experts, equals_base
-from wudi.progress import Track, silent
+from wudi.progress import Say, Track, mute, silent
 from wudi.safetensors_writer import write_safetensors
 from wudi.tensor_info import TensorInfo
 from wudi.work_folder import WorkFolder
@@ -26,12 +30,21 @@ METADATA = {"format": "pt", "content": TASK_VECTOR}
 
 
 def write_task_vector(
-    base: Checkpoint, expert: Expert, out: Path, *, overwrite: bool = False, track: Track = silent
+    base: Checkpoint,
+    expert: Expert,
+    out: Path,
+    *,
+    vocabulary: Policy = "error",
+    overwrite: bool = False,
+    track: Track = silent,
+    say: Say = mute,
 ) -> dict[str, Any]:
     """Write the differences in float32 and return the summary that lies beside them.
 
     They come in the base's shards, one tensor for each of the base. A LoRA adapter's come in one file: `X.left` and
     `X.right` for a weight X that it has factors of, `X` for one that it replaces, nothing for one that it leaves alone.
+    Where the expert has tokens that the base has not, and `vocabulary` is no error, embeddings and heads are aligned by
+    token, and `X.new_rows` has the weights, not differences, of the tokens that vocabulary.json names in their order.
 
     The summary holds Frobenius norms, of each tensor's task vector and base weight and over the whole model, their
     ratios, and each matrix's stable rank.
@@ -39,15 +52,22 @@ def write_task_vector(
     Raises:
         WudiError: The expert does not fit the base, equals it, or holds NaN or infinity; no room on the disk.
     """
-    check_experts(base, [expert])
+    check_experts(base, [expert], vocabulary)
+    fitted = fit(base, [expert], "error" if vocabulary == "error" else "base")
+    for line in fitted.lines[:-1]:  # what the merged model has is told when it is merged
+        say(line)
+    (aligned,) = fitted.experts
+    new = new_rows(base, aligned)
     plan = {"base": headers_sha256(base), "expert": headers_sha256(expert.checkpoint)}
     write = write_factors if expert.is_factored else write_differences
     with WorkFolder(out, plan, inputs=[base.path, expert.checkpoint.path], overwrite=overwrite) as work:
-        tensors = write(Subtraction(base, expert, roles(base)), work, track)
+        tensors = write(Subtraction(base, aligned, roles(base), new.rows), work, track)
         summary = summarise(expert.name, tensors)
         if summary["norm"] == 0.0:
             raise equals_base([expert])
         work.write_json(SUMMARY, summary)
+        if new.tokens:
+            work.write_text(FILE, new_tokens_text(new.tokens))
         work.finish([])
     return summary
 
@@ -58,7 +78,9 @@ class Subtraction:
 
     base: Checkpoint
     expert: Expert
-    roles: dict[str, Role]
+    roles: Mapping[str, Role]
+    new_rows: Mapping[str, Tensor]
+    """By tensor of the vocabulary, the rows of the tokens that the base has not."""
 
     @property
     def infos(self) -> dict[str, TensorInfo]:
@@ -87,16 +109,19 @@ def write_differences(job: Subtraction, work: WorkFolder, track: Track) -> dict[
     tensors: dict[str, dict[str, Any]] = {}
     pending = iter(track(list(infos), f"task vector of {job.expert.name}"))
 
-    def differences(shard: dict[str, TensorInfo]) -> Iterator[tuple[str, Tensor]]:
+    def differences(shard: dict[str, TensorInfo], added: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         for name in shard:
             next(pending)
             weight, delta = job.difference(name)
             tensors[name] = job.measured(name, weight, delta)
             yield name, dense(delta)
+        yield from added.items()
 
     for file, names in job.base.shards.items():
         shard = {name: infos[name] for name in names if name in infos}
-        write_safetensors(work.path / file, shard, differences(shard), METADATA)
+        added = {name + NEW_ROWS: job.new_rows[name] for name in names if name in job.new_rows}
+        longer = {name: TensorInfo("F32", tuple(rows.shape)) for name, rows in added.items()}
+        write_safetensors(work.path / file, shard | longer, differences(shard, added), METADATA)
     next(pending, None)
     return tensors
 

@@ -83,7 +83,7 @@ class TensorMerge:
             return False
         if not self.by_method(name):
             return True
-        is_stack = self.inputs.roles[name].kind == "linear" and len(self.inputs.base.tensors[name].shape) == 3
+        is_stack = len(self.inputs.base.tensors[name].shape) == 3 and self.inputs.roles[name].kind == "linear"
         # The matrices of a stack are surveyed one by one.
         return self.recipe.method.by_entry(self.recipe.settings) and not (is_stack and self.surveys_tensors)
 

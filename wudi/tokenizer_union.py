@@ -33,7 +33,7 @@ FILES = (
 """What a tokenizer is made of, whatever its kind."""
 
 
-def write_union_tokenizer(base: Path, experts: Sequence[Path], union: Union, out: Path) -> None:
+def write_union_tokenizer(base: Path, experts: Sequence[Vocabulary], union: Union, out: Path) -> None:
     """Write the tokenizer of the folder `base` with the union's new tokens into the folder `out`.
 
     Each new token has the flags that the first expert which knows it gives it; a token of an expert's own vocabulary,
@@ -48,7 +48,6 @@ def write_union_tokenizer(base: Path, experts: Sequence[Path], union: Union, out
     ours = read_vocabulary(base)
     if ours is None:
         raise WudiError(f"{base}: has no tokenizer that tokens could be added to; merge with `vocabulary: base`")
-    known = [vocabulary for vocabulary in map(read_vocabulary, experts) if vocabulary is not None]
     new = sorted((token for token in union.tokens if token not in ours.ids), key=union.tokens.__getitem__)
     with TemporaryDirectory() as scratch:
         draft = Path(scratch)
@@ -56,7 +55,7 @@ def write_union_tokenizer(base: Path, experts: Sequence[Path], union: Union, out
             if file.is_file():
                 shutil.copyfile(file, draft / file.name)
         if new:
-            add_tokens(draft, base, ours, [added_token(token, known) for token in new])
+            add_tokens(draft, base, ours, [added_token(token, experts) for token in new])
         check_rows(base, draft, {**ours.ids, **union.tokens})
         out.mkdir(parents=True, exist_ok=True)
         for file in tokenizer_files(draft):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from wudi.errors import WudiError
+from wudi.hashes import file_sha256
 
 PLAN = "plan.json"
 OURS = ("merge.json", "summary.json")
@@ -27,24 +28,39 @@ class WorkFolder:
     def __init__(self, out: Path, plan: dict[str, Any], *, inputs: Sequence[Path], overwrite: bool = False) -> None:
         self.out = out.absolute()
         self.path = self.out.with_name(self.out.name + ".partial")
+        self._replaced = self.out.with_name(self.out.name + ".replaced.partial")
+        self._inputs, self._overwrite = inputs, overwrite
+        if self._is_finished():
+            self._tidy()
         self.refuse_to_harm(inputs, overwrite=overwrite)
-        text = json.dumps(plan, indent=1, sort_keys=True)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = lock(self.path)
-            if (self.path / PLAN).is_file() and (self.path / PLAN).read_bytes() == text.encode():
-                return
-            # Killed in here, the folder must still be known as ours: the plan goes last and comes first.
-            others = [left for left in self.path.iterdir() if not left.name.startswith(PLAN)]
-            if others and not (self.path / PLAN).exists():
-                raise WudiError(f"{self.path}: is not of this program's making; remove it or name another folder")
-            for left in others:
-                left.unlink()
-            self.write_text(PLAN, text)
+            try:
+                self._take_over(json.dumps(plan, indent=1, sort_keys=True))
+            except BaseException:
+                os.close(self._lock)
+                raise
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise
             raise WudiError(f"{out}: cannot be written ({error.strerror}); name another folder") from None
+
+    def _take_over(self, plan: str) -> None:
+        """Keep what an earlier run with this plan has finished, and nothing of any other."""
+        same = (self.path / PLAN).is_file() and (self.path / PLAN).read_bytes() == plan.encode()
+        # Killed in here, the folder must still be known as ours: the plan goes last and comes first.
+        others = [left for left in self.path.iterdir() if left.name != PLAN]
+        if any(left.name != f"{PLAN}.tmp" for left in others) and not (self.path / PLAN).exists():
+            raise WudiError(f"{self.path}: is not of this program's making; remove it or name another folder")
+        names = {left.name for left in others if same}
+        # Finished is what has a note beside it; all else is written again, as copied files may have changed.
+        finished = {name for name in names if f"{name}.json" in names}
+        for left in others:
+            if left.name not in finished and left.name.removesuffix(".json") not in finished:
+                left.unlink()
+        if not same:
+            self.write_text(PLAN, plan)
 
     def __enter__(self) -> Self:
         return self
@@ -85,18 +101,37 @@ class WorkFolder:
         file = self.path / name
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
+    def hashes(self, leaving_out: Sequence[str]) -> dict[str, str]:
+        """The SHA-256 of every file but the plan and those to leave out."""
+        unwanted = {PLAN, *leaving_out}
+        files = [file for file in sorted(self.path.iterdir()) if file.suffix != ".tmp"]
+        return {file.name: file_sha256(file) for file in files if file.name not in unwanted}
+
     def finish(self, scaffolding: list[str]) -> None:
-        """Drop the `scaffolding` and give the folder its name; the plan goes last, as it marks the folder as ours."""
-        for name in scaffolding:
-            (self.path / name).unlink(missing_ok=True)
+        """Drop the `scaffolding` and give the folder its name; the plan goes last, as it marks the folder as ours.
+
+        Raises:
+            WudiError: Something has come to lie under that name meanwhile; the work is kept.
+        """
+        self.refuse_to_harm(self._inputs, overwrite=self._overwrite)
+        for left in [*(self.path / name for name in scaffolding), *self.path.glob("*.tmp")]:
+            left.unlink(missing_ok=True)
         sync_folder(self.path)
-        replaced = self.out.with_name(self.out.name + ".replaced.partial")
         if self.out.exists():
-            self.out.rename(replaced)
+            shutil.rmtree(self._replaced, ignore_errors=True)
+            self.out.rename(self._replaced)
         self.path.rename(self.out)
-        (self.out / PLAN).unlink()
         sync_folder(self.out.parent)
-        shutil.rmtree(replaced, ignore_errors=True)
+        self._tidy()
+
+    def _is_finished(self) -> bool:
+        """Whether an earlier run was killed when all was done but to tidy."""
+        return (self.out / PLAN).is_file() and any((self.out / name).is_file() for name in OURS)
+
+    def _tidy(self) -> None:
+        """Drop what the folder replaced, then its plan, which tells that there is something to tidy."""
+        shutil.rmtree(self._replaced, ignore_errors=True)
+        (self.out / PLAN).unlink(missing_ok=True)
 
 
 def lock(folder: Path) -> int:

@@ -5,7 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, InvalidStateError, wait
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Self, TypeVar
@@ -34,6 +34,7 @@ class Workers(Generic[Item]):
         self.threads = threads
         self._workers: list[threading.Thread] = []
         self._questions: SimpleQueue[tuple[Future[Any], Callable[..., Any], Any] | None] = SimpleQueue()
+        self._failed: Future[None] = Future()
 
     def __enter__(self) -> Self:
         self._threads_before = torch.get_num_threads()
@@ -57,16 +58,26 @@ class Workers(Generic[Item]):
     def map(
         self, function: Callable[[Item, torch.device], Result], items: Iterable[Item], ahead: int = AHEAD
     ) -> Iterator[Result]:
-        """`function(item, device)` for each item, in order; what it raises is raised here in its turn."""
+        """`function(item, device)` for each item, in order; what it raises is raised here as soon as it is known."""
         waiting: deque[Future[Result]] = deque()
         for item in items:
             if len(waiting) >= len(self.devices) + ahead:
-                yield waiting.popleft().result()
+                yield self._next(waiting)
             answer: Future[Result] = Future()
             waiting.append(answer)
             self._questions.put((answer, function, item))
         while waiting:
-            yield waiting.popleft().result()
+            yield self._next(waiting)
+
+    def _next(self, waiting: deque[Future[Result]]) -> Result:
+        """The oldest answer; an error does not wait for its turn, which minutes of an iterative method may precede."""
+        either: list[Future[Any]] = [waiting[0], self._failed]
+        wait(either, return_when=FIRST_COMPLETED)
+        if self._failed.done():
+            for answer in waiting:
+                if answer.done():
+                    answer.result()
+        return waiting.popleft().result()
 
     def _work(self, device: torch.device) -> None:
         with suppress(Stopped):
@@ -77,6 +88,8 @@ class Workers(Generic[Item]):
                         answer.set_result(function(item, device))
                 except Exception as error:  # raised again where the answer is awaited
                     answer.set_exception(error)
+                    with suppress(InvalidStateError):  # there was one before
+                        self._failed.set_result(None)
 
     def _drop_questions(self) -> None:
         with suppress(Empty):

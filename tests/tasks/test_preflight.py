@@ -61,7 +61,8 @@ TOLD = [
     "params.yaml: experts.math: has 2 layers, the base 1",
     "params.yaml: experts.humaneval: misses tensor model.norm.weight",
     f"params.yaml: experts.mbpp: {EMBEDDING} has 26 rows, the base's 24: its vocabulary has other tokens or other "
-    "padding; give it the base's rows with resize_token_embeddings()",
+    "padding; `vocabulary: base` aligns it by token and drops what the base has not, `vocabulary: union` adds that to "
+    "the base's",
     "experts must be fine-tuned from the base that they are merged into",
 ]
 

@@ -58,7 +58,6 @@ def test_reads_what_the_library_writes(tmp_path: Path) -> None:
         count = tensor.numel()
         for first, last in [(0, count), (count // 3, count // 2), (count, count)]:
             assert equal(file.entries(name, first, last), tensor.reshape(-1)[first:last]), name
-        file.read_ahead(name)
         file.let_go(name)
         assert equal(file.tensor(name), tensor), name
 

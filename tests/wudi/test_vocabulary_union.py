@@ -1,5 +1,5 @@
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,14 @@ from tests.wudi.vocabularies import (
 from wudi import WudiError
 from wudi.alignment import NONE, align, gather
 from wudi.tokenizer_union import write_union_tokenizer
-from wudi.vocabulary import Vocabulary
+from wudi.vocabulary import Vocabulary, read_vocabulary
 from wudi.vocabulary_union import Union, plan_union
 
 TOKENS = {f"t{row}": row for row in range(10)}
+
+
+def known(folders: Sequence[Path]) -> list[Vocabulary]:
+    return [vocabulary for vocabulary in map(read_vocabulary, folders) if vocabulary is not None]
 
 
 def planned(base: Mapping[str, int], rows: int, *experts: tuple[Mapping[str, int], int]) -> Union:
@@ -112,7 +116,7 @@ def test_the_tokenizer_of_a_union(tmp_path: Path) -> None:
     base, experts = trio(tmp_path)
     union = of_folders(base, 300, *experts)
     assert list(union.tokens) == ["<tool>", "<think>", "<pad>"] and union.rows == 300
-    write_union_tokenizer(base, experts, union, tmp_path / "out")
+    write_union_tokenizer(base, known(experts), union, tmp_path / "out")
     before, after = loaded(base), loaded(tmp_path / "out")
     assert ids(tmp_path / "out") == {**ids(base), **union.tokens}
     assert after.encode("the<tool> the  <think>") == [
@@ -134,7 +138,7 @@ def test_the_same_union_gives_the_same_bytes(tmp_path: Path) -> None:
     base, experts = trio(tmp_path)
     union = of_folders(base, 300, *experts)
     for name in ("one", "other"):
-        write_union_tokenizer(base, experts, union, tmp_path / name)
+        write_union_tokenizer(base, known(experts), union, tmp_path / name)
     one, other = ({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("one", "other"))
     assert one == other and not any(name.endswith(".tmp") for name in one)
 
@@ -147,7 +151,7 @@ def test_a_config_that_lists_added_tokens_lists_the_new_ones(tmp_path: Path) -> 
     )
     (base / "added_tokens.json").write_text(json.dumps({"<s>": row}))
     union = of_folders(base, row + 1, *experts)
-    write_union_tokenizer(base, experts, union, tmp_path / "out")
+    write_union_tokenizer(base, known(experts), union, tmp_path / "out")
     listed = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())["added_tokens_decoder"]
     assert {token["content"]: int(row) for row, token in listed.items()} == {"<s>": row, **union.tokens}
     assert json.loads((tmp_path / "out" / "added_tokens.json").read_text()) == {"<s>": row, **union.tokens}
@@ -160,7 +164,7 @@ def test_tokens_that_the_base_keeps_beside_tokenizer_json_come_first(tmp_path: P
     expert = saved(tmp_path / "expert", word_level(added=["[PAD]", "<x>"]))
     union = of_folders(base, 9, expert)
     assert union.tokens == {"<x>": 9}
-    write_union_tokenizer(base, [expert], union, tmp_path / "out")
+    write_union_tokenizer(base, known([expert]), union, tmp_path / "out")
     assert ids(tmp_path / "out") == {**ids(expert)}
 
 
@@ -174,7 +178,7 @@ def test_a_base_like_the_first_llamas(listed: bool, tmp_path: Path) -> None:
     expert = saved(tmp_path / "expert", sentence_pieces([*special, AddedToken("[PAD]", special=True)]))
     union = of_folders(base, len(loaded(base)), expert)
     assert union.tokens == {"[PAD]": len(loaded(base))}
-    write_union_tokenizer(base, [expert], union, tmp_path / "out")
+    write_union_tokenizer(base, known([expert]), union, tmp_path / "out")
     after = loaded(tmp_path / "out")
     assert type(after) is type(loaded(base)) and after.get_vocab() == {**ids(base), **union.tokens}
     assert after.encode("the[PAD]") == [*loaded(base).encode("the"), union.tokens["[PAD]"]]
@@ -185,7 +189,7 @@ def test_a_class_of_its_own(name: str, tmp_path: Path) -> None:
     base, experts = trio(tmp_path)
     config(base, tokenizer_class=name, bos_token="<s>", eos_token="<s>", unk_token="<s>", pad_token="<s>")
     union = of_folders(base, read(base).next_id, *experts)
-    write_union_tokenizer(base, experts, union, tmp_path / "out")
+    write_union_tokenizer(base, known(experts), union, tmp_path / "out")
     assert {token: ids(tmp_path / "out")[token] for token in union.tokens} == union.tokens
     assert type(loaded(tmp_path / "out")) is type(loaded(base))
 
@@ -199,7 +203,7 @@ def test_a_base_without_tokenizer_json(tmp_path: Path) -> None:
     expert = saved(tmp_path / "expert", word_level(["<|endoftext|>"], [AddedToken("<x>", special=True)]))
     union = of_folders(base, 4, expert)
     assert union.tokens == {"<x>": 4}
-    write_union_tokenizer(base, [expert], union, tmp_path / "out")
+    write_union_tokenizer(base, known([expert]), union, tmp_path / "out")
     after = loaded(tmp_path / "out")
     assert after.encode("ab<x>b") == [2, 4, 1]
     assert (
@@ -221,7 +225,7 @@ def test_what_transformers_would_put_elsewhere_is_refused(tmp_path: Path) -> Non
     union = of_folders(base, 300, *experts)
     wrong = Union({**union.tokens, "<pad>": 290}, 300, union.base, union.experts, union.owned)
     with pytest.raises(WudiError, match="token '<pad>' belongs to row 290 and transformers has it at row 2"):
-        write_union_tokenizer(base, experts, wrong, tmp_path / "out")
+        write_union_tokenizer(base, known(experts), wrong, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -229,7 +233,7 @@ def test_a_tokenizer_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
     base, experts = trio(tmp_path)
     config(base, tokenizer_class="Own", auto_map={"AutoTokenizer": ["own.Own", None]})
     with pytest.raises(WudiError, match=f"^{base}: transformers cannot load its tokenizer"):
-        write_union_tokenizer(base, experts, of_folders(base, 300, *experts), tmp_path / "out")
+        write_union_tokenizer(base, known(experts), of_folders(base, 300, *experts), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -249,5 +253,5 @@ def test_a_gap_in_the_bases_ids_is_refused_before_anything_is_written(tmp_path: 
     file.write_text(json.dumps(content))
     expert = saved(tmp_path / "expert", word_level(added=["<x>"]))
     with pytest.raises(WudiError, match="token '<x>' belongs to row 13 and transformers has it at row 8"):
-        write_union_tokenizer(base, [expert], of_folders(base, 16, expert), tmp_path / "out")
+        write_union_tokenizer(base, known([expert]), of_folders(base, 16, expert), tmp_path / "out")
     assert not (tmp_path / "out").exists()

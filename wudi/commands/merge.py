@@ -24,10 +24,18 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
     parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1, ...")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="tcp://HOST:PORT of a Dask cluster that has these files")
+    parser.add_argument("--workers", type=int, metavar="N", help="tensors that a CPU merges at once; one a core")
     parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
     parser.add_argument("--seed", type=int, help="seed of methods that draw at random")
     parser.add_argument("--precision", choices=("float32", "tf32"), default="float32", help="of products on a GPU")
     parser.add_argument("--measure", action="store_true", help="write each layer's interference into merge.json")
+    parser.add_argument(
+        "--vocabulary",
+        choices=("error", "base", "union"),
+        default="error",
+        help="experts with other tokens: refused, aligned to the base's tokens, or added to them",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.set_defaults(run=run)
 
@@ -46,8 +54,11 @@ def run(options: argparse.Namespace) -> None:
         recipe,
         options.out,
         device=options.device,
+        workers=options.workers,
+        scheduler=options.scheduler,
         dtype=options.dtype,
         precision=options.precision,
+        vocabulary=options.vocabulary,
         measure=options.measure,
         overwrite=options.overwrite,
         track=bar,

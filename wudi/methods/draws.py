@@ -8,6 +8,8 @@ from torch import Tensor
 
 BLOCK = 1 << 17
 """Entries that share a generator, so that a slice of a tensor is drawn without what comes before it."""
+UNUSED = np.uint32(8)
+"""Of 32 bits: a float32 has 24."""
 
 
 def uniform(key: str, offset: int, count: int) -> Tensor:
@@ -18,9 +20,10 @@ def uniform(key: str, offset: int, count: int) -> Tensor:
     assert offset % BLOCK == 0, f"a slice begins at {offset}, within a block of {BLOCK}"
     drawn = np.empty(count, dtype=np.float32)
     for first in range(0, count, BLOCK):
-        # numpy's generators are twice as fast as torch's on a CPU.
-        generator = np.random.Generator(np.random.SFC64(seed_of(f"{key}/{(offset + first) // BLOCK}")))
-        generator.random(dtype=np.float32, out=drawn[first : first + BLOCK])
+        part = drawn[first : first + BLOCK]
+        # Faster than torch's generators on a CPU; and numpy promises the same bits in every version.
+        bits = np.random.SFC64(seed_of(f"{key}/{(offset + first) // BLOCK}")).random_raw(len(part) // 2 + 1)
+        np.multiply(bits.view(np.uint32)[: len(part)] >> UNUSED, np.float32(2.0**-24), out=part, casting="unsafe")
     return torch.from_numpy(drawn)
 
 

@@ -120,13 +120,13 @@ def keep_at_random(delta: Tensor, probability: Tensor | float, rescale: Rescale,
     The draws are made on the CPU, so that every device gives the same model.
     """
     # 1 where the draw is below the probability, else 0: without masks, which are slow on a CPU.
-    kept = (probability - draws.to(delta.device)).sign_().relu_() * delta
+    kept = draws.to(delta.device).neg_().add_(probability).sign_().relu_().mul_(delta)
     match rescale:
         case "probability":
-            return kept / probability
+            return kept.div_(probability)
         case "l1":
             left = kept.abs().sum(dtype=torch.float64)
-            return kept * float(delta.abs().sum(dtype=torch.float64) / left) if left > 0 else kept
+            return kept.mul_(float(delta.abs().sum(dtype=torch.float64) / left)) if left > 0 else kept
         case _:
             return kept
 

@@ -54,39 +54,60 @@ class Interval:
         return max((self.high - self.low).bit_length() - BINS.bit_length() + 1, 0)
 
 
-@dataclass
 class Tally:
-    """What one pass counted for one interval."""
+    """What one pass finds in one interval: the values themselves as long as they are few, then how often each occurs.
 
-    interval: Interval
-    bins: Tensor
-    below: int = 0
-    total: int = 0
+    Counts are kept by bins of 2^shift keys.
+    """
 
-    @classmethod
-    def of(cls, interval: Interval) -> "Tally":
-        """Nothing counted yet."""
-        return cls(interval, torch.zeros(1 + ((interval.high - interval.low) >> interval.shift), dtype=torch.long))
+    def __init__(self, interval: Interval) -> None:
+        self.interval = interval
+        self.total = self.below = 0
+        self._near: list[Tensor] = []
+        self._bins: Tensor | None = None
 
     def add(self, total: int, below: int, near: Tensor) -> None:
-        """Count `near`, the bins of those values that lie in the interval."""
+        """Count so many values, so many of them below the interval, and those within."""
         self.total += total
         self.below += below
-        if len(near):
-            counts = torch.bincount(near)
-            self.bins[: len(counts)] += counts.cpu()
+        self._near.append(near.cpu())
+        if sum(map(len, self._near)) > BINS:
+            self._bins = self._counted()
+            self._near = []
+
+    def _counted(self) -> Tensor:
+        """The bins, with the values that are not in them yet."""
+        shift = self.interval.shift
+        size = 1 + ((self.interval.high - self.interval.low) >> shift)
+        bins = torch.zeros(size, dtype=torch.long) if self._bins is None else self._bins
+        return bins + torch.bincount((keys(torch.cat(self._near)) - self.interval.low) >> shift, minlength=size)
 
     def narrowed(self, rank: int) -> Interval:
-        """The bin that has the value of a rank, or what lies on the side of the interval where that value is."""
-        low, high, within = self.interval.low, self.interval.high, rank - self.below
+        """Where the value of a rank lies: its very key or its bin, or the side of the interval on which it is."""
+        low, within = self.interval.low, rank - self.below
         if within < 1:
             return Interval(-LARGEST - 1, low - 1)
-        cumulative = self.bins.cumsum(dim=0)
+        if self._bins is not None:
+            return self._bin_of(within)
+        values = torch.cat(self._near)
+        if within <= len(values):
+            key = as_key(float(np.partition(values.numpy(), within - 1)[within - 1]))
+            return Interval(key, key)
+        return self._beyond()
+
+    def _bin_of(self, within: int) -> Interval:
+        """The bin of the value that has a rank among those within the interval."""
+        cumulative = self._counted().cumsum(dim=0)
         if within > int(cumulative[-1]):
-            assert high < LARGEST, "what has no rank, NaN, is refused where it is read"
-            return Interval(high + 1, LARGEST)
-        place, shift = int(torch.searchsorted(cumulative, within)), self.interval.shift
-        return Interval(low + (place << shift), min(low + ((place + 1) << shift) - 1, high))
+            return self._beyond()
+        shift, place = self.interval.shift, int(torch.searchsorted(cumulative, within))
+        low = self.interval.low + (place << shift)
+        return Interval(low, min(low + (1 << shift) - 1, self.interval.high))
+
+    def _beyond(self) -> Interval:
+        """What lies above the interval."""
+        assert self.interval.high < LARGEST, "what has no rank, NaN, is refused where it is read"
+        return Interval(self.interval.high + 1, LARGEST)
 
 
 def estimate(walk: Walk, values: Values, ranks: Callable[[int], Sequence[int]]) -> list[list[Interval]]:
@@ -99,22 +120,23 @@ def estimate(walk: Walk, values: Values, ranks: Callable[[int], Sequence[int]]) 
     intervals = []
     for own in drawn:
         sample = torch.cat(own)
-        sample = sample[:: len(sample) // SAMPLE + 1].sort().values
+        sample = sample[:: len(sample) // SAMPLE + 1]
         intervals.append([around(rank, sample) for rank in ranks(len(sample))])
     return intervals
 
 
 def around(rank: int, sample: Tensor) -> Interval:
-    """What lies around the value of a rank in a sorted sample, by four standard deviations of a draw and the slack."""
+    """What lies around the value of a rank in a sample, by four standard deviations of a draw and the slack."""
     from_end = min(rank, len(sample) - rank)
     margin = 4.0 * math.sqrt(from_end * (1.0 - from_end / len(sample))) + SLACK * from_end + 1
-    low, high = max(int(rank - margin), 0), min(int(rank + margin), len(sample) - 1)
-    return Interval(as_key(float(sample[low])), as_key(float(sample[high])))
+    places = [max(int(rank - margin), 0), min(int(rank + margin), len(sample) - 1)]
+    low, high = np.partition(sample.numpy(), places)[places]
+    return Interval(as_key(float(low)), as_key(float(high)))
 
 
 def count(walk: Walk, values: Values, intervals: Sequence[Sequence[Interval]]) -> list[list[Tally]]:
     """One pass: for each expert and interval the values below, and the bins of those within."""
-    tallies = [[Tally.of(interval) for interval in expert] for expert in intervals]
+    tallies = [[Tally(interval) for interval in expert] for expert in intervals]
 
     def look(layer: Layer) -> list[list[tuple[int, int, Tensor]]]:
         return [
@@ -130,7 +152,7 @@ def count(walk: Walk, values: Values, intervals: Sequence[Sequence[Interval]]) -
 
 
 def placed(values: Tensor, interval: Interval) -> tuple[int, int, Tensor]:
-    """How many values there are, how many lie below an interval, and the bins of those within it."""
+    """How many values there are, how many lie below an interval, and those within it."""
     low, high = np.float32(as_float(interval.low)), np.float32(as_float(interval.high))
     if values.is_cuda:
         below, near = int((values < float(low)).sum()), values[(values >= float(low)) & (values <= float(high))]
@@ -138,7 +160,7 @@ def placed(values: Tensor, interval: Interval) -> tuple[int, int, Tensor]:
         numbers = values.numpy()
         below = int(np.count_nonzero(numbers < low))
         near = torch.from_numpy(numbers[np.flatnonzero((numbers >= low) & (numbers <= high))])
-    return len(values), below, (keys(near) - interval.low) >> interval.shift
+    return len(values), below, near
 
 
 def keys(values: Tensor) -> Tensor:

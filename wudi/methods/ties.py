@@ -90,7 +90,7 @@ def elect_and_merge(trimmed: Sequence[Tensor], join: Join, weights: Sequence[flo
     Where the entries cancel exactly no sign is elected and nothing is added. The authors' program gives such a
     position the sign that most positions of the whole model have; adding nothing keeps the method symmetric.
     """
-    weighted = [own * weight for own, weight in zip(trimmed, weights, strict=True)]
+    weighted = [own if weight == 1.0 else own * weight for own, weight in zip(trimmed, weights, strict=True)]
     elected = sum(weighted[1:], start=weighted[0]).sign()
     total, share = torch.zeros_like(elected), torch.zeros_like(elected)
     for own, weight in zip(weighted, weights, strict=True):

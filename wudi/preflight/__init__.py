@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import combinations
 
+from wudi.alignment import Policy
 from wudi.checkpoint import Checkpoint
 from wudi.errors import WudiError
 from wudi.experts import Expert
@@ -25,8 +26,10 @@ __all__ = [
 ]
 
 
-def check_experts(base: Checkpoint, experts: Sequence[Expert]) -> None:
+def check_experts(base: Checkpoint, experts: Sequence[Expert], vocabulary: Policy = "error") -> None:
     """Compare every expert with the base: headers, and values where only these tell.
+
+    Other numbers of tokens are a problem where `vocabulary` is `error`; else they are aligned later.
 
     Raises:
         WudiError: Some expert has another architecture, or misses tensors, has more, or has other shapes, or unties
@@ -34,7 +37,7 @@ def check_experts(base: Checkpoint, experts: Sequence[Expert]) -> None:
     """
     if not experts:
         raise WudiError("no experts given; a merge takes at least one")
-    findings = examine(base, experts)
+    findings = examine(base, experts, vocabulary)
     unfit = {finding.expert for finding in findings.problems}
     sound = [expert for expert in experts if None not in unfit and expert.name not in unfit]
     by_values = [Finding(expert.name, text) for expert in sound for text in value_problems(base, expert)]

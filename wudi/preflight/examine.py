@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
+from wudi.alignment import Policy
 from wudi.experts import TASK_VECTOR, ExpertOutline
 from wudi.outline import Outline
 from wudi.preflight.findings import FAMILY, Finding, Findings, collected
@@ -12,7 +13,7 @@ from wudi.preflight.structure import other_prefix
 from wudi.preflight.tensors import adapter_clashes, tensor_clashes
 
 
-def examine(base: Outline, experts: Sequence[ExpertOutline]) -> Findings:
+def examine(base: Outline, experts: Sequence[ExpertOutline], vocabulary: Policy = "error") -> Findings:
     """Every problem of a base and all its experts, and notes on the experts that have none.
 
     Raises:
@@ -21,7 +22,7 @@ def examine(base: Outline, experts: Sequence[ExpertOutline]) -> Findings:
     problems = [Finding(None, text) for text in base_problems(base)]
     sound = not problems
     for expert in experts:
-        problems += collected(expert.name, expert_problems(base, expert) if sound else own_problems(expert))
+        problems += collected(expert.name, expert_problems(base, expert, vocabulary) if sound else own_problems(expert))
     problems += named_twice(base, experts)
     unfit = {finding.expert for finding in problems}
     fit = [expert for expert in experts if sound and expert.name not in unfit]
@@ -49,7 +50,7 @@ def own_problems(expert: ExpertOutline) -> Iterator[Finding]:
         yield Finding(expert.name, text)
 
 
-def expert_problems(base: Outline, expert: ExpertOutline) -> Iterator[Finding]:
+def expert_problems(base: Outline, expert: ExpertOutline, vocabulary: Policy) -> Iterator[Finding]:
     """What keeps one expert from being merged into the base.
 
     Raises:
@@ -61,10 +62,10 @@ def expert_problems(base: Outline, expert: ExpertOutline) -> Iterator[Finding]:
         yield from own
         return
     elif expert.is_task_vector:
-        texts = tensor_clashes(base, expert)
+        texts = tensor_clashes(base, expert, vocabulary)
     else:
         text = other_prefix(base, expert.outline) or other_architecture(base, expert.outline)
-        texts = [text] if text else tensor_clashes(base, expert)
+        texts = [text] if text else tensor_clashes(base, expert, vocabulary)
     yield from (Finding(expert.name, text, FAMILY) for text in texts)
 
 

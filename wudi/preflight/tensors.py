@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
+from wudi.alignment import Policy
 from wudi.architecture import roles
 from wudi.experts import LEFT, RIGHT, ExpertOutline
+from wudi.fit import NEW_ROWS
 from wudi.outline import Outline
 from wudi.preflight.buffers import is_computed
 from wudi.preflight.configs import WIDTHS, differing
@@ -27,7 +29,7 @@ def adapter_clashes(base: Outline, expert: ExpertOutline) -> list[str]:
     return shown(expert.layout.clashes(base, {name: role.transposed for name, role in roles(base).items()}))
 
 
-def tensor_clashes(base: Outline, expert: ExpertOutline) -> Iterator[str]:
+def tensor_clashes(base: Outline, expert: ExpertOutline, vocabulary: Policy) -> Iterator[str]:
     """What keeps the tensors of a checkpoint or a task vector from being merged into the base's.
 
     Raises:
@@ -37,7 +39,8 @@ def tensor_clashes(base: Outline, expert: ExpertOutline) -> Iterator[str]:
     heights = other_heights(base.tensors, own)
     yield from height_texts(heights)
     rows = {} if expert.is_task_vector else other_rows(base, expert.outline)
-    yield from vocabulary_clashes(rows)
+    if vocabulary == "error":
+        yield from vocabulary_clashes(rows)
     shapes = [
         f"tensor {name} has shape {list(own[name].shape)}, the base's has {list(info.shape)}"
         for name, info in base.tensors.items()
@@ -73,6 +76,8 @@ def missing(base: Outline, expert: ExpertOutline) -> list[str]:
 def extra(base: Outline, expert: ExpertOutline, own: Infos) -> list[str]:
     """The expert's tensors that the base has no place for; buffers, and copies that the base ties, need none."""
     names = [name for name, info in own.items() if name not in base.tensors and not is_computed(name, info)]
+    if expert.is_task_vector:
+        names = [name for name in names if name.removesuffix(NEW_ROWS) not in base.tensors]
     if not names or expert.is_factored or expert.is_task_vector:
         return names
     tied = copies(expert.outline, base)

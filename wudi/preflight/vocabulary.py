@@ -36,6 +36,7 @@ def vocabulary_clashes(rows: Rows) -> list[str]:
         names = [name for name, counts in rows.items() if counts == (theirs, ours)]
         texts.append(
             f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} {theirs} rows, the base's {ours}: its "
-            "vocabulary has other tokens or other padding; give it the base's rows with resize_token_embeddings()"
+            "vocabulary has other tokens or other padding; `vocabulary: base` aligns it by token and drops what the "
+            "base has not, `vocabulary: union` adds that to the base's"
         )
     return texts
