@@ -1,6 +1,7 @@
 """What the workers of a cluster do: tell what they are, hash an input file, survey the model, write an output file."""
 
 import json
+import os
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -89,6 +90,8 @@ def check(order: Order, cores: int = 1) -> None:
     plan = order.folder / PLAN
     if not plan.is_file() or json.loads(plan.read_text(encoding="utf-8")) != json.loads(order.plan):
         raise WudiError(f"{order.folder}: is not what it is on the machine that asks")
+    if not os.access(order.folder, os.W_OK):
+        raise WudiError(f"{order.folder}: cannot be written here")
 
 
 @lru_cache(maxsize=1)

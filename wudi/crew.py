@@ -131,9 +131,8 @@ class Crew:
             found = future.result()
         except KilledWorker as error:
             raise WudiError(
-                f"{name}: {error.allowed_failures + 1} workers died one after the other while they worked on it, the "
-                f"last one {error.last_worker.address}; see whether they had memory enough, and run the same command "
-                "again"
+                f"{name}: the workers that took it died, {error.allowed_failures + 1} of them, the last one "
+                f"{error.last_worker.address}; see whether they had memory enough, and run the same command again"
             ) from None
         if isinstance(found, WudiError):
             raise found

@@ -33,6 +33,11 @@ class Inputs:
         """The experts' names."""
         return [expert.name for expert in self.experts]
 
+    @property
+    def by_name(self) -> dict[str, Checkpoint]:
+        """The experts' files."""
+        return {expert.name: expert.checkpoint for expert in self.experts}
+
     @cached_property
     def checkpoints(self) -> dict[str, Checkpoint]:
         """The base's and the experts' files, each under a name of its own."""

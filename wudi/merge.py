@@ -17,6 +17,7 @@ from wudi.job import DType, Job, Precision
 from wudi.model_folder import copy_companions, model_card, resize, versions, write_index
 from wudi.preflight import check_disk, check_experts, equals_base
 from wudi.progress import Say, Track, mute, silent
+from wudi.provenance import provenance
 from wudi.recipe import Recipe
 from wudi.shards import ShardRecord, finished, record_name
 from wudi.site import Site, site
@@ -130,6 +131,11 @@ def finish(
         "precision": job.precision,
         "layers": {name: layer for shard in shards.values() for name, layer in shard.layers.items()},
         "outputs": {shard: record.sha256 for shard, record in shards.items()},
+        "sources": {
+            name: str(source)
+            for name, files in job.inputs.checkpoints.items()
+            if (source := provenance(files.folder)) is not None
+        },
         "vocabulary": fitted.lines,
         "versions": versions(),
     }
@@ -139,7 +145,7 @@ def finish(
             write_union_tokenizer(job.base.folder, fitted.vocabularies, fitted.union, work.path)
             resize(work, fitted.union.rows)
         write_index(work, job.output_shards(), job.infos())
-        work.write_text("README.md", model_card(job.tensors.recipe, job.inputs.names, fitted.lines))
+        work.write_text("README.md", model_card(job.tensors.recipe, job.base, job.inputs.by_name, fitted.lines))
     scaffolding = [record_name(shard) for shard in shards]
     record["files"] = work.hashes(leaving_out=[*shards, *scaffolding])
     work.write_json("merge.json", record)

@@ -21,6 +21,7 @@ from wudi.new_tokens import FILE, new_tokens_text
 from wudi.norms import frobenius, stable_rank
 from wudi.preflight import check_disk, check_experts, equals_base
 from wudi.progress import Say, Track, mute, silent
+from wudi.provenance import copy_provenance
 from wudi.safetensors_writer import write_safetensors
 from wudi.tensor_info import TensorInfo
 from wudi.work_folder import WorkFolder
@@ -66,6 +67,7 @@ def write_task_vector(
         if summary["norm"] == 0.0:
             raise equals_base([expert])
         work.write_json(SUMMARY, summary)
+        copy_provenance(expert.checkpoint.folder, work)
         if new.tokens:
             work.write_text(FILE, new_tokens_text(new.tokens))
         work.finish([])

@@ -392,4 +392,4 @@ def test_damaged_descriptions(file: str, text: str, says: str, trio: tuple[Path,
     base, experts = trio
     (base / file).write_text(text)
     with pytest.raises(WudiError, match=says):
-        run(base, experts, tmp_path / "out")
+        run(base, experts, tmp_path / "out", "wudi")  # a method that asks the class what each tensor is

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import moved, random_tensors, write_model
 from tests.wudi.changed_experts import EMBEDDING, HEAD, Q, Tensors, expert_of, found, problems
+from tests.wudi.merges import all_tensors, run
 from tests.wudi.test_architecture import saved
 from wudi.checkpoint import Checkpoint
 from wudi.errors import WudiError
@@ -85,3 +87,22 @@ def test_each_class_names_its_own_ties(
     assert (alias_of(head, alone, both), alias_of(head, both, alone)) == (embedding, head)
     check_experts(alone, open_experts([both.path]))
     check_experts(both, open_experts([alone.path]))
+
+
+def test_a_head_that_only_the_base_stores_is_merged_with_the_expert_s_embedding(base: Path, tmp_path: Path) -> None:
+    tied = expert_of(tmp_path / "tied", without_head, tie_word_embeddings=True)
+    other = expert_of(tmp_path / "other", tie_word_embeddings=False)
+    out = run(base, [tied, other], tmp_path / "out", {"method": "task_arithmetic", "scale": 1.0}).out
+    ours, merged = all_tensors(base), all_tensors(out)
+    experts = [all_tensors(folder) for folder in (tied, other)]
+    deltas = [experts[0][EMBEDDING] - ours[HEAD], experts[1][HEAD] - ours[HEAD]]
+    torch.testing.assert_close(merged[HEAD], ours[HEAD] + sum(deltas))
+    assert merged.keys() == ours.keys()
+
+
+def test_a_copy_that_only_an_expert_stores_is_left_out(tmp_path: Path) -> None:
+    base = expert_of(tmp_path / "base", without_head, tie_word_embeddings=True)
+    copy = expert_of(tmp_path / "copy", with_copy, tie_word_embeddings=True)
+    merged = all_tensors(run(base, [copy], tmp_path / "out", {"method": "average"}).out)
+    assert HEAD not in merged
+    torch.testing.assert_close(merged[EMBEDDING], all_tensors(copy)[EMBEDDING])
