@@ -107,9 +107,14 @@ def align(
 
 def without_tokenizer(name: str, base_rows: int, expert_rows: int, whose: str) -> WudiError:
     """The error for numbers of rows that differ for a reason that no tokenizer tells."""
-    return WudiError(
-        f"expert {name}: {expert_rows} rows of embeddings against the base's {base_rows}, and {whose} has no tokenizer "
-        "to align by; put its tokenizer's files beside its weights"
+    return WudiError(f"expert {name}: {no_tokenizer(base_rows, expert_rows, whose)}")
+
+
+def no_tokenizer(base_rows: int, expert_rows: int, whose: str) -> str:
+    """That numbers of rows differ for a reason that no tokenizer tells, and what to do."""
+    return (
+        f"{expert_rows} rows of embeddings against the base's {base_rows}, and {whose} has no tokenizer to align by; "
+        "put its tokenizer's files beside its weights"
     )
 
 

@@ -9,6 +9,14 @@ from collections.abc import Sequence
 from wudi.commands import convert, inspect, merge, methods, verify
 from wudi.errors import WudiError
 
+DISK = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk's quota is used up; free some space",
+    errno.EFBIG: "a file would be larger than the disk or `ulimit -f` allows; raise the limit or write elsewhere",
+    errno.EIO: "the disk reads or writes no more (an input/output error); see to it",
+}
+"""What goes wrong with disks and what mends it; any other error of the system is one of this program."""
+
 EXAMPLES = """examples:
   wudi methods
   wudi methods ties wudi
@@ -36,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Whoever read the output, `head` perhaps, has enough. What is still buffered must not fail again on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in DISK:
             raise
-        sys.exit("error: the disk is full; free some space and run the same command again: it goes on where it stopped")
+        sys.exit(f"error: {DISK[error.errno]}, and run the same command again: it goes on where it stopped")
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on where it stopped", file=sys.stderr)
         sys.exit(130)

@@ -60,7 +60,8 @@ class Cluster:
         next(pending)
         with closing(self.crew.map(written, {shard: (order, shard, known) for shard in shards})) as answers:
             for shard, record in answers:
-                record.inputs = hashes.marks()
+                order.place(shard).replace(folder / shard)
+                record.inputs = hashes.marks(shard)
                 yield shard, record
                 for _ in names[shard]:
                     next(pending, None)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import torch
 
@@ -60,20 +61,26 @@ class Order:
     job: bytes = field(repr=False)
     """Pickled: no weights, but the paths to them."""
     plan: str
-    """What the work folder's plan says, and the job must say on every worker."""
+    """What the job must say on every worker: all that the work folder's plan says, and what decides rounding."""
     folder: Path
     device: str
     workers: int | None
+    number: str = field(default_factory=lambda: uuid4().hex)
+    """Of this order alone, so that no worker goes on with files that were replaced since an earlier one."""
 
     @classmethod
     def of(cls, job: Job, folder: Path, device: str, workers: int | None) -> "Order":
         """The order to write files of a job to a folder."""
         return cls(pickle.dumps(job), text_of(job), folder, device, workers)
 
+    def place(self, shard: str) -> Path:
+        """Where a worker puts an output file for the one that asks, who alone gives files their names."""
+        return self.folder / f"{shard}.{self.number}.tmp"
+
 
 def text_of(job: Job) -> str:
-    """A job's plan as text, in which what JSON makes equal is equal."""
-    return json.dumps(job.plan(), sort_keys=True)
+    """What decides a job's bytes, apart from what the files hold, on this machine."""
+    return json.dumps(job.plan() | rounding(job.placement.kind), sort_keys=True)
 
 
 def answer(function: Callable[..., Result], *arguments: Any) -> Result | WudiError:
@@ -87,8 +94,9 @@ def answer(function: Callable[..., Result], *arguments: Any) -> Result | WudiErr
 def check(order: Order, cores: int = 1) -> None:
     """Raise a `WudiError` unless this worker sees the files that an order is about."""
     opened(order, cores)
-    plan = order.folder / PLAN
-    if not plan.is_file() or json.loads(plan.read_text(encoding="utf-8")) != json.loads(order.plan):
+    plan, said = order.folder / PLAN, json.loads(order.plan)
+    found = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else {}
+    if not found or any(said.get(key) != value for key, value in found.items()):
         raise WudiError(f"{order.folder}: is not what it is on the machine that asks")
     if not os.access(order.folder, os.W_OK):
         raise WudiError(f"{order.folder}: cannot be written here")
@@ -126,7 +134,7 @@ def surveyed(order: Order) -> Any:
     with TURN:
         job = own_job(order)
         with computing(job) as workers:
-            return survey(job, workers, silent)
+            return survey(job, HashedElsewhere(), workers, silent)
 
 
 def written(order: Order, shard: str, known: Any) -> ShardRecord:
@@ -134,7 +142,7 @@ def written(order: Order, shard: str, known: Any) -> ShardRecord:
     with TURN:
         job = own_job(order)
         with computing(job) as workers:
-            [(_, record)] = write_shards(job, order.folder, [shard], HashedElsewhere(), known, workers, silent)
+            [(_, record)] = write_shards(job, order.place, [shard], HashedElsewhere(), known, workers, silent)
             return record
 
 
@@ -153,9 +161,13 @@ def own_job(order: Order) -> Job:
 class HashedElsewhere:
     """Stands for the hashes of input files where each file is hashed by a task of its own."""
 
-    def cover(self, tensors: Sequence[tuple[str, str]]) -> None:
+    def cover(self, shard: str, tensors: Sequence[tuple[str, str]]) -> None:
         """Nothing is left to do."""
 
-    def marks(self) -> Marks:
+    def marks(self, shard: str) -> Marks:  # noqa: ARG002
         """None: they are added where the hashes are known."""
+        return {}
+
+    def finish(self) -> dict[str, dict[str, str]]:
+        """Nothing: it is known elsewhere."""
         return {}

@@ -38,7 +38,8 @@ class Crew:
         Raises:
             WudiError: The scheduler is gone, or has been without workers for too long.
         """
-        found = {address: worker["nthreads"] for address, worker in self.client.scheduler_info()["workers"].items()}
+        known = self.client.scheduler_info(n_workers=-1)["workers"]
+        found = {address: worker["nthreads"] for address, worker in known.items()}
         if self.client.status != "running":
             raise self.lost()
         if found:
@@ -63,7 +64,7 @@ class Crew:
         Raises:
             WudiError: A worker raises it, does not have this package, or has another version; or there are no workers.
         """
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         answers: dict[str, Any] = {}
         while not answers:

@@ -62,11 +62,14 @@ class HashedFile:
 class ReadHashes(Protocol):
     """What is asked of the hashes of input files while these are read."""
 
-    def cover(self, tensors: Sequence[tuple[str, str]]) -> None:
-        """Begin to hash each file up to the end of the tensors, given as (label of the checkpoint, name)."""
+    def cover(self, shard: str, tensors: Sequence[tuple[str, str]]) -> None:
+        """Begin to hash each file up to the end of a shard's tensors, given as (label of the checkpoint, name)."""
 
-    def marks(self) -> Marks:
-        """The marks of all files that what was written until now may be made of."""
+    def marks(self, shard: str) -> Marks:
+        """The marks of all files that a shard may be made of."""
+
+    def finish(self) -> dict[str, dict[str, str]]:
+        """The SHA-256 of every whole file, by checkpoint and file name."""
 
 
 class Hashes(ReadHashes, Protocol):
@@ -74,9 +77,6 @@ class Hashes(ReadHashes, Protocol):
 
     def agree(self, recorded: Sequence[Marks]) -> list[bool]:
         """For the marks of each finished shard, whether this run's inputs are what it was made of."""
-
-    def finish(self) -> dict[str, dict[str, str]]:
-        """The SHA-256 of every whole file, by checkpoint and file name."""
 
 
 class InputHashes:
@@ -93,7 +93,8 @@ class InputHashes:
         count = min(len(checkpoints), os.cpu_count() or 1)
         self._pools = [ThreadPoolExecutor(1) for _ in range(count)]
         self._pool_of = {label: self._pools[index % count] for index, label in enumerate(checkpoints)}
-        self._pending: list[Future[Mark]] = []
+        self._marks: dict[str, dict[str, Future[Mark]]] = {}
+        self._finished = False
 
     def __enter__(self) -> Self:
         return self
@@ -107,25 +108,22 @@ class InputHashes:
             if file.stream is not None:
                 file.stream.close()
 
-    def cover(self, tensors: Sequence[tuple[str, str]]) -> None:
-        """Begin to hash each file up to the end of the tensors, given as (label of the checkpoint, name)."""
+    def cover(self, shard: str, tensors: Sequence[tuple[str, str]]) -> None:
+        """Begin to hash each file up to the end of a shard's tensors, given as (label of the checkpoint, name)."""
         for label, tensor in tensors:
             checkpoint = self.checkpoints[label]
             name = checkpoint.file_of[tensor]
-            self._advance(label, name, checkpoint.headers[name].places[tensor].end)
+            end = checkpoint.headers[name].places[tensor].end
+            self._marks.setdefault(shard, {})[f"{label}/{name}"] = self._advance(label, name, end)
 
-    def _advance(self, label: str, name: str, position: int) -> None:
-        self._pending.append(self._pool_of[label].submit(self.files[f"{label}/{name}"].advance, position))
+    def _advance(self, label: str, name: str, position: int) -> Future[Mark]:
+        return self._pool_of[label].submit(self.files[f"{label}/{name}"].advance, position)
 
-    def marks(self) -> Marks:
-        """The marks of all files that were touched, once everything asked for is hashed."""
-        self._settle()
-        return {key: file.mark() for key, file in self.files.items() if file.position}
-
-    def _settle(self) -> None:
-        for pending in self._pending:
-            pending.result()
-        self._pending.clear()
+    def marks(self, shard: str) -> Marks:
+        """The marks of the files that a shard is made of, once they are hashed so far; of all if all were read."""
+        if self._finished:
+            return {key: file.mark() for key, file in self.files.items()}
+        return {key: mark.result() for key, mark in self._marks.pop(shard, {}).items()}
 
     def agree(self, recorded: Sequence[Marks]) -> list[bool]:
         """For the marks of each finished shard, whether this run's inputs are what it was made of."""
@@ -144,11 +142,10 @@ class InputHashes:
 
     def finish(self) -> dict[str, dict[str, str]]:
         """The SHA-256 of every whole file, by checkpoint and file name."""
-        for label, checkpoint in self.checkpoints.items():
-            for name in checkpoint.paths:
-                self._advance(label, name, self.files[f"{label}/{name}"].size)
-        self._settle()
-        return {
-            label: {name: self.files[f"{label}/{name}"].mark()[1] for name in checkpoint.paths}
+        whole = {
+            label: {name: self._advance(label, name, self.files[f"{label}/{name}"].size) for name in checkpoint.paths}
             for label, checkpoint in self.checkpoints.items()
         }
+        found = {label: {name: mark.result()[1] for name, mark in marks.items()} for label, marks in whole.items()}
+        self._finished = True
+        return found

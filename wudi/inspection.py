@@ -185,13 +185,13 @@ def shared(models: Sequence[Facts]) -> dict[str, str]:
 
 
 def table(models: Sequence[tuple[str, Facts]]) -> str:
-    """What differs between models: a model a column, a fact a row."""
+    """What differs between a base and its experts: a model a column, a fact a row."""
     common = shared([found for _, found in models])
     columns = [found.rows() for _, found in models]
     labels = [label for label in dict.fromkeys(label for rows in columns for label in rows) if label not in common]
-    return aligned(
-        [["", *(name for name, _ in models)], *([label, *(r.get(label, "-") for r in columns)] for label in labels)]
-    )
+    base, *experts = (name for name, _ in models)
+    head = ["", f"{base} (base)", *experts]
+    return aligned([head, *([label, *(rows.get(label, "-") for rows in columns)] for label in labels)])
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:

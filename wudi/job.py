@@ -10,6 +10,7 @@ from wudi.checkpoint import Checkpoint
 from wudi.folder import SINGLE
 from wudi.hashes import headers_sha256
 from wudi.inputs import Inputs
+from wudi.model_folder import versions
 from wudi.placement import Placement
 from wudi.tensor_info import TensorInfo
 from wudi.tensor_merge import TensorMerge
@@ -52,11 +53,13 @@ class Job:
         """
         return {
             "recipe": self.tensors.recipe.as_dict(),
+            "config": self.base.config,  # which tells each tensor's kind
             "headers": {label: headers_sha256(files) for label, files in self.inputs.checkpoints.items()},
             "dtype": self.dtype,
             "precision": self.precision,
             "measures": self.tensors.measures,
             "vocabulary": list(self.vocabulary),
+            "versions": versions(),
             **self.placement.describe(),
         }
 

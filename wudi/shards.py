@@ -62,14 +62,14 @@ def finished(job: Job, work: WorkFolder, hashes: Hashes) -> dict[str, ShardRecor
 
 def write_shards(
     job: Job,
-    folder: Path,
+    place: Callable[[str], Path],
     shards: Sequence[str],
     hashes: ReadHashes,
     survey: Any,
     workers: Workers[Any],
     track: Track,
 ) -> Iterator[tuple[str, ShardRecord]]:
-    """Write output files in their order to `folder`, and yield what is known of each when it is done.
+    """Write output files in their order, each to its `place`, and yield what is known of each when it is done.
 
     The workers compute the next tensors, and of the next file, while this thread writes those that are finished.
     """
@@ -77,10 +77,11 @@ def write_shards(
     infos = job.infos()
 
     def pieces() -> Iterator[Piece]:
-        for name in (name for shard in shards for name in names[shard]):
-            source = job.inputs.copies.get(name, name)
-            hashes.cover([*job.inputs.touched(source), ("base", name)])
-            yield from job.tensors.pieces(name)
+        for file, own in names.items():
+            for name in own:
+                source = job.inputs.copies.get(name, name)
+                hashes.cover(file, [*job.inputs.touched(source), ("base", name)])
+                yield from job.tensors.pieces(name)
 
     def merged(piece: Piece, device: torch.device) -> tuple[Merged, float]:
         begun = time.monotonic()
@@ -90,7 +91,7 @@ def write_shards(
     pending = iter(track([name for shard in shards for name in names[shard]], "merging"))
     for shard in shards:
         started, record = time.monotonic(), ShardRecord()
-        with SafetensorsWriter(folder / shard, {name: infos[name] for name in names[shard]}, METADATA) as writer:
+        with SafetensorsWriter(place(shard), {name: infos[name] for name in names[shard]}, METADATA) as writer:
             for name in names[shard]:
                 next(pending)
                 for _ in job.tensors.pieces(name):
@@ -98,13 +99,16 @@ def write_shards(
                     writer.write(result.entries)
                     record.add(name, result, seconds)
                 job.inputs.let_go(job.inputs.copies.get(name, name))
-        record.sha256, record.inputs, record.seconds = writer.sha256, hashes.marks(), time.monotonic() - started
+        record.sha256, record.inputs, record.seconds = writer.sha256, hashes.marks(shard), time.monotonic() - started
         yield shard, record
     next(pending, None)  # lets the bar come to its end
 
 
-def survey(job: Job, workers: Workers[Any], track: Track) -> Any:
-    """What the method wants to know of the whole model first; None where it wants nothing."""
+def survey(job: Job, hashes: ReadHashes, workers: Workers[Any], track: Track) -> Any:
+    """What the method wants to know of the whole model first; None where it wants nothing.
+
+    The inputs are hashed on the way: then each shard is made of all of them.
+    """
     method, settings = job.tensors.recipe.method, job.tensors.recipe.settings
     if method.survey is None or method.survey_of(settings) != "model":
         return None
@@ -115,13 +119,21 @@ def survey(job: Job, workers: Workers[Any], track: Track) -> Any:
         def look(piece: Piece, device: torch.device) -> list[Any]:
             return list(job.tensors.looked_at(piece, work, device, sampled=sampled))
 
+        def asked() -> Iterator[Piece]:
+            for piece in pieces:
+                if not sampled:
+                    hashes.cover("survey", job.inputs.touched(piece.tensor))
+                yield piece
+
         told = track(pieces, "sampling" if sampled else "surveying")
-        for piece, found in zip(told, workers.map(look, pieces), strict=True):
+        for piece, found in zip(told, workers.map(look, asked()), strict=True):
             yield from found
             if piece.last_one:
                 job.inputs.let_go(piece.tensor)
 
-    return method.survey(walk, settings)
+    found = method.survey(walk, settings)
+    hashes.finish()
+    return found
 
 
 def record_name(shard: str) -> str:

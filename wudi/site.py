@@ -52,8 +52,8 @@ class Here:
     ) -> Generator[tuple[str, ShardRecord]]:
         """One file after the other."""
         with computing(job) as workers:
-            known = survey(job, workers, track)
-            yield from write_shards(job, folder, shards, hashes, known, workers, track)
+            known = survey(job, hashes, workers, track)
+            yield from write_shards(job, folder.joinpath, shards, hashes, known, workers, track)
 
 
 def site(scheduler: str | None, device: str, workers: int | None) -> AbstractContextManager[Site]:

@@ -1,6 +1,6 @@
 """What a model folder's tokenizer says: the row of the embeddings that belongs to each token."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -57,8 +57,12 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
 
 
 def has_tokenizer(folder: Path) -> bool:
-    """Whether a folder holds a vocabulary; settings of a tokenizer alone are none."""
-    names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+    """Whether a folder holds a vocabulary."""
+    return lists_tokenizer(file.name for file in folder.iterdir()) if folder.is_dir() else False
+
+
+def lists_tokenizer(names: Iterable[str]) -> bool:
+    """Whether there is a vocabulary among files; settings of a tokenizer alone are none."""
     return any(fnmatchcase(name, pattern) for name in names for pattern in WITH_TOKENS)
 
 

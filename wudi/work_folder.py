@@ -116,12 +116,14 @@ class WorkFolder:
         self.refuse_to_harm(self._inputs, overwrite=self._overwrite)
         for left in [*(self.path / name for name in scaffolding), *self.path.glob("*.tmp")]:
             left.unlink(missing_ok=True)
-        sync_folder(self.path)
+        for file in self.path.iterdir():
+            sync(file)
+        sync(self.path)
         if self.out.exists():
             shutil.rmtree(self._replaced, ignore_errors=True)
             self.out.rename(self._replaced)
         self.path.rename(self.out)
-        sync_folder(self.out.parent)
+        sync(self.out.parent)
         self._tidy()
 
     def _is_finished(self) -> bool:
@@ -145,9 +147,9 @@ def lock(folder: Path) -> int:
     return descriptor
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames within a folder outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's content, or the renames within a folder, outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -79,12 +79,14 @@ class Answer(BaseHTTPRequestHandler):
         if name in self.hub.gated:
             self.reply(401, **{"X-Error-Code": "GatedRepo"})
             return
-        content = path.read_bytes()
+        size = path.stat().st_size
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        first, last = (int(match[1]), int(match[2] or len(content) - 1)) if match else (0, len(content) - 1)
-        part = content[first : last + 1]
+        first, last = (int(match[1]), int(match[2] or size - 1)) if match else (0, size - 1)
+        with path.open("rb") as stream:  # the range alone: a file may be larger than the memory
+            stream.seek(first)
+            part = stream.read(last + 1 - first)
         self.hub.sent[f"{name}/{file}"] = max(first + len(part), self.hub.sent.get(f"{name}/{file}", 0))
-        headers = {"Content-Range": f"bytes {first}-{last}/{len(content)}"} if match else {}
+        headers = {"Content-Range": f"bytes {first}-{last}/{size}"} if match else {}
         self.reply(206 if match else 200, part, ETag='"0"', **headers)
 
     def json(self, content: Any) -> None:

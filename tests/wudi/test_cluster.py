@@ -137,7 +137,7 @@ def times(out: Path, record: str) -> int:
 
 
 def test_shards_of_other_inputs_are_written_again(cluster: DaskCluster, trio: Trio, tmp_path: Path) -> None:
-    interrupted(trio, tmp_path / "out", QUICK, 6)
+    interrupted(trio, tmp_path / "out", QUICK, 6, scheduler=cluster.address)
     shutil.rmtree(trio[1][1])
     write_model(trio[1][1], moved(random_tensors(0), 9))
     out = run(*trio, tmp_path / "out", QUICK, scheduler=cluster.address).out

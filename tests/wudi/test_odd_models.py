@@ -59,7 +59,7 @@ def test_a_model_of_ten_thousand_tensors(tmp_path: Path) -> None:
     names = [f"model.layers.{number // 100}.part_{number % 100}.up_proj.weight" for number in range(10_000)]
     models = [{name: torch.full((2, 2), float(seed)) for name in names} for seed in range(3)]
     trio = bare_files(tmp_path / "models", models)
-    merged = load_file(run(*trio, tmp_path / "out", {"method": "ties", "density": 1.0}).out / "model.safetensors")
+    merged = load_file(run(*trio, tmp_path / "out", AVERAGE).out / "model.safetensors")
     assert all(torch.equal(merged[name], torch.full((2, 2), 1.5)) for name in names)
 
 

@@ -34,8 +34,8 @@ def test_all_problems_of_all_experts_come_in_one_error(base: Path, tmp_path: Pat
     assert str(caught.value).splitlines() == [
         "expert deep: has 2 layers, the base 1",
         f"expert rows: {HEAD} and {EMBEDDING} have 26 rows, the base's 24: its vocabulary has other tokens or other "
-        "padding; `vocabulary: base` aligns it by token and drops what the base has not, `vocabulary: union` adds that to "
-    "the base's",
+        "padding; `vocabulary: base` aligns it by token and drops what the base has not, `vocabulary: union` adds "
+        "that to the base's",
         f"expert less: misses tensor {Q}",
         "expert other: its architecture is mistral, the base's is llama",
         "experts must be fine-tuned from the base that they are merged into",

@@ -23,6 +23,12 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "models", nargs="+", metavar="MODEL", help="folder, .safetensors file, Hub id OWNER/NAME[@REVISION] or URL"
     )
+    parser.add_argument(
+        "--vocabulary",
+        choices=("error", "base", "union"),
+        default="error",
+        help="what the merge is to do with experts with other tokens, as in `wudi merge`",
+    )
     parser.add_argument("--tensors", action="store_true", help="list every tensor with its dtype and shape")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=run)
@@ -39,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
 
     base, *experts = opened(options.models)
     models = [(model.name, facts(model)) for model in (base, *experts)]
-    findings = examine(base.outline, experts) if experts else None
+    findings = examine(base.outline, experts, options.vocabulary) if experts else None
     if options.json:
         print(json.dumps(as_json([base, *experts], models, findings, options.tensors), indent=2))
     else:
@@ -82,7 +88,8 @@ def show(
     """Print it for people."""
     from wudi.inspection import aligned, shared, table
 
-    print(aligned(list(shared([facts for _, facts in found]).items())))
+    alike = [["", "in all"]] if len(found) > 1 else []
+    print(aligned([*alike, *shared([facts for _, facts in found]).items()]))
     if len(found) > 1:
         print(f"\n{table(found)}")
     for model in models if tensors else ():

@@ -64,6 +64,7 @@ class Tally:
         self.interval = interval
         self.total = self.below = 0
         self._near: list[Tensor] = []
+        self._held = 0
         self._bins: Tensor | None = None
 
     def add(self, total: int, below: int, near: Tensor) -> None:
@@ -71,9 +72,9 @@ class Tally:
         self.total += total
         self.below += below
         self._near.append(near.cpu())
-        if sum(map(len, self._near)) > BINS:
-            self._bins = self._counted()
-            self._near = []
+        self._held += len(near)
+        if self._held > BINS:
+            self._bins, self._near, self._held = self._counted(), [], 0
 
     def _counted(self) -> Tensor:
         """The bins, with the values that are not in them yet."""
@@ -112,17 +113,35 @@ class Tally:
 
 def estimate(walk: Walk, values: Values, ranks: Callable[[int], Sequence[int]]) -> list[list[Interval]]:
     """An interval for each expert and rank in which the value probably lies."""
-    drawn: list[list[Tensor]] = []
+    samples: list[Sample] = []
     for parts in walk(lambda layer: [part.flatten().float().cpu() for part in values(layer)], sampled=True):
-        drawn = drawn or [[] for _ in parts]
-        for own, part in zip(drawn, parts, strict=True):
-            own.append(part)
-    intervals = []
-    for own in drawn:
-        sample = torch.cat(own)
-        sample = sample[:: len(sample) // SAMPLE + 1]
-        intervals.append([around(rank, sample) for rank in ranks(len(sample))])
-    return intervals
+        samples = samples or [Sample() for _ in parts]
+        for sample, part in zip(samples, parts, strict=True):
+            sample.add(part)
+    drawn = [sample.values() for sample in samples]
+    return [[around(rank, sample) for rank in ranks(len(sample))] for sample in drawn]
+
+
+class Sample:
+    """Values from all over, evenly: every second one is dropped, of those to come too, whenever they are too many."""
+
+    def __init__(self) -> None:
+        self._parts: list[Tensor] = []
+        self._held = 0
+        self._stride = 1
+
+    def add(self, values: Tensor) -> None:
+        """Take some of these."""
+        self._parts.append(values[:: self._stride].clone())
+        self._held += len(self._parts[-1])
+        if self._held > SAMPLE:
+            self._parts = [self.values()[::2].clone()]
+            self._held = len(self._parts[0])
+            self._stride *= 2
+
+    def values(self) -> Tensor:
+        """All that were taken."""
+        return torch.cat(self._parts)
 
 
 def around(rank: int, sample: Tensor) -> Interval:

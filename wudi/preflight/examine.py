@@ -11,6 +11,7 @@ from wudi.preflight.notes import expert_notes
 from wudi.preflight.quantised import quantised
 from wudi.preflight.structure import other_prefix
 from wudi.preflight.tensors import adapter_clashes, tensor_clashes
+from wudi.preflight.vocabulary import vocabulary_clashes
 
 
 def examine(base: Outline, experts: Sequence[ExpertOutline], vocabulary: Policy = "error") -> Findings:
@@ -26,7 +27,7 @@ def examine(base: Outline, experts: Sequence[ExpertOutline], vocabulary: Policy 
     problems += named_twice(base, experts)
     unfit = {finding.expert for finding in problems}
     fit = [expert for expert in experts if sound and expert.name not in unfit]
-    notes = [note for expert in fit for note in collected(expert.name, expert_notes(base, expert))]
+    notes = [note for expert in fit for note in collected(expert.name, expert_notes(base, expert, vocabulary))]
     return Findings(tuple(problems), tuple(notes))
 
 
@@ -62,10 +63,12 @@ def expert_problems(base: Outline, expert: ExpertOutline, vocabulary: Policy) ->
         yield from own
         return
     elif expert.is_task_vector:
-        texts = tensor_clashes(base, expert, vocabulary)
+        texts = tensor_clashes(base, expert)
+    elif text := other_prefix(base, expert.outline) or other_architecture(base, expert.outline):
+        texts = [text]
     else:
-        text = other_prefix(base, expert.outline) or other_architecture(base, expert.outline)
-        texts = [text] if text else tensor_clashes(base, expert, vocabulary)
+        yield from (Finding(expert.name, text) for text in vocabulary_clashes(base, expert.outline, vocabulary))
+        texts = tensor_clashes(base, expert)
     yield from (Finding(expert.name, text, FAMILY) for text in texts)
 
 

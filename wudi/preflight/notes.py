@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from wudi.alignment import Policy
 from wudi.experts import ExpertOutline
 from wudi.folder import read_json
 from wudi.outline import Outline
@@ -10,27 +11,29 @@ from wudi.preflight.configs import config_notes
 from wudi.preflight.findings import Finding
 from wudi.preflight.quantised import in_words, quantisation, quantised
 from wudi.preflight.tensors import missing
+from wudi.preflight.vocabulary import vocabulary_notes
 from wudi.tied_heads import alias_of, copies
 
 SOURCE = "source.json"
 
 
-def expert_notes(base: Outline, expert: ExpertOutline) -> Iterator[Finding]:
+def expert_notes(base: Outline, expert: ExpertOutline, vocabulary: Policy) -> Iterator[Finding]:
     """Each note of one expert.
 
     Raises:
         WudiError: A config.json is damaged.
     """
-    texts = adapter_notes(base, expert) if expert.outline.is_adapter else model_notes(base, expert)
+    texts = adapter_notes(base, expert) if expert.outline.is_adapter else model_notes(base, expert, vocabulary)
     for text in texts:
         yield Finding(expert.name, text)
 
 
-def model_notes(base: Outline, expert: ExpertOutline) -> Iterator[str]:
+def model_notes(base: Outline, expert: ExpertOutline, vocabulary: Policy) -> Iterator[str]:
     """What differs between the base and an expert that holds every tensor."""
     if expert.is_task_vector:
         return
     own = expert.outline
+    yield from vocabulary_notes(base, own, vocabulary)
     if base.config.get("model_type") == own.config.get("model_type"):
         yield from head_notes(base, expert)
         yield from config_notes(base, own)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-from wudi.alignment import Policy
 from wudi.architecture import roles
 from wudi.experts import LEFT, RIGHT, ExpertOutline
 from wudi.fit import NEW_ROWS
@@ -11,7 +10,7 @@ from wudi.preflight.buffers import is_computed
 from wudi.preflight.configs import WIDTHS, differing
 from wudi.preflight.findings import shown
 from wudi.preflight.structure import height_texts, is_above, other_heights
-from wudi.preflight.vocabulary import other_rows, vocabulary_clashes
+from wudi.preflight.vocabulary import other_rows
 from wudi.tensor_info import TensorInfo
 from wudi.tied_heads import alias_of, copies
 
@@ -29,8 +28,8 @@ def adapter_clashes(base: Outline, expert: ExpertOutline) -> list[str]:
     return shown(expert.layout.clashes(base, {name: role.transposed for name, role in roles(base).items()}))
 
 
-def tensor_clashes(base: Outline, expert: ExpertOutline, vocabulary: Policy) -> Iterator[str]:
-    """What keeps the tensors of a checkpoint or a task vector from being merged into the base's.
+def tensor_clashes(base: Outline, expert: ExpertOutline) -> Iterator[str]:
+    """What keeps the tensors of a checkpoint or a task vector from being merged, but for other numbers of tokens.
 
     Raises:
         WudiError: config.json names a known class, which cannot be built from it.
@@ -39,8 +38,6 @@ def tensor_clashes(base: Outline, expert: ExpertOutline, vocabulary: Policy) -> 
     heights = other_heights(base.tensors, own)
     yield from height_texts(heights)
     rows = {} if expert.is_task_vector else other_rows(base, expert.outline)
-    if vocabulary == "error":
-        yield from vocabulary_clashes(rows)
     shapes = [
         f"tensor {name} has shape {list(own[name].shape)}, the base's has {list(info.shape)}"
         for name, info in base.tensors.items()
