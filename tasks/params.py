@@ -105,7 +105,7 @@ class Merge(Strict):
     """How merges are computed."""
 
     device: str = "auto"
-    """auto (the GPU where there is one), cpu, cuda, cuda:1, ..."""
+    """auto (the GPU where there is one), cpu, cuda, cuda:1, or several: cuda:0,cuda:1."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Data type of the merged checkpoint; auto: the base's. Arithmetic is float32 always."""
     precision: Literal["float32", "tf32"] = "float32"

@@ -25,7 +25,7 @@ PARAMS = {
         "mbpp": {"source": "zoo:mbpp", "revision": None, "benchmarks": ["mbpp"]},
     },
     "recipes": {"ties": {"method": "ties"}, "wudi": {"method": "wudi", "iterations": 5}},
-    "merge": {"device": "cpu", "dtype": "auto"},
+    "merge": {"device": "cpu", "dtype": "auto", "vocabulary": "error"},
     "evaluation": {
         "backend": "hf",
         "device": "cpu",

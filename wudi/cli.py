@@ -18,7 +18,6 @@ DISK = {
 """What goes wrong with disks and what mends it; any other error of the system is one of this program."""
 
 EXAMPLES = """examples:
-  wudi methods
   wudi methods ties wudi
   wudi merge ./llama-2-13b ./wizardmath ./codealpaca --method wudi --out ./merged
   wudi merge base.safetensors a.safetensors b.safetensors --method ties --set density=0.1 --out ./merged --device cpu
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in DISK:
             raise
-        sys.exit(f"error: {DISK[error.errno]}, and run the same command again: it goes on where it stopped")
+        sys.exit(f"error: {DISK[error.errno]} and run the same command again: it goes on where it stopped")
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on where it stopped", file=sys.stderr)
         sys.exit(130)

@@ -68,7 +68,7 @@ def make_project(
             "maths": {"source": "zoo:math", "revision": None, "benchmarks": ["math"]},
         },
         "recipes": {name: {"method": "wudi" if name == "wudi" else "average"} for name in recipes},
-        "merge": {"device": "auto", "dtype": "auto"},
+        "merge": {"device": "auto", "dtype": "auto", "vocabulary": "error"},
         "evaluation": {
             "backend": "hf",
             "sandbox": "bubblewrap",
