@@ -45,7 +45,7 @@ CONTESTS = (
     Contest("ties", {"trim": "tensor", "density": 0.2}, {"density": 0.2, "normalize": True}, trimmed=0.2),
     Contest(
         "dare_ties",
-        {"drop_rate": 0.5, "rescale": "l1", "density": 1.0, "merge": "sum", "scale": 0.3},
+        {"drop_rate": 0.5, "rescale": "probability", "density": 1.0, "merge": "sum", "scale": 0.3},
         {"density": 0.5, "rescale": True, "normalize": False, "lambda": 0.3},
         drawn=True,
     ),
@@ -168,8 +168,8 @@ start to its end: this project's hash every input and output and wait until the 
 not. Memory is the peak of the process, and mapped files count in both.
 
 Both take a method under the settings that make it the same mathematics: task arithmetic with scale 0.3; TIES with
-density 0.2, trimmed tensor by tensor; DARE-TIES with half of the entries dropped, the rest rescaled to the L1 norm
-before, no trimming and the sum of what agrees, times 0.3. mergekit computes in float32, as this project does, or in
+density 0.2, trimmed tensor by tensor; DARE-TIES with half of the entries dropped, the rest divided
+by their probability (mergekit: rescaled to the L1 norm before, nearly the same), no trimming and the sum of what agrees, times 0.3. mergekit computes in float32, as this project does, or in
 bfloat16. The difference is ‖Δ′ − Δ‖ / ‖Δ‖ of the merged task vectors, Δ being this project's, and norms is ‖Δ′‖ / ‖Δ‖.
 Left out of the difference are entries about which TIES says nothing, of which bfloat16 makes many: a magnitude that
 equals the threshold (mergekit keeps some of them, this project all), and entries that cancel exactly (mergekit elects

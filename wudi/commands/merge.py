@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method; see below"
     )
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
-    parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:0,cuda:1, ...")
+    parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, or cuda:0,cuda:1")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="tcp://HOST:PORT of a Dask cluster that has these files")
     parser.add_argument("--workers", type=int, metavar="N", help="tensors that a CPU merges at once; one a core")
     parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
