@@ -168,9 +168,10 @@ start to its end: this project's hash every input and output and wait until the 
 not. Memory is the peak of the process, and mapped files count in both.
 
 Both take a method under the settings that make it the same mathematics: task arithmetic with scale 0.3; TIES with
-density 0.2, trimmed tensor by tensor; DARE-TIES with half of the entries dropped, the rest divided
-by their probability (mergekit: rescaled to the L1 norm before, nearly the same), no trimming and the sum of what agrees, times 0.3. mergekit computes in float32, as this project does, or in
-bfloat16. The difference is ‖Δ′ − Δ‖ / ‖Δ‖ of the merged task vectors, Δ being this project's, and norms is ‖Δ′‖ / ‖Δ‖.
+density 0.2, trimmed tensor by tensor; DARE-TIES with half of the entries dropped, the rest divided by their probability
+(mergekit: rescaled to the L1 norm before, which is nearly the same), no trimming and the sum of what agrees, times 0.3.
+mergekit computes in float32, as this project does, or in bfloat16. The difference is ‖Δ′ − Δ‖ / ‖Δ‖ of the merged task
+vectors, Δ being this project's, and norms is ‖Δ′‖ / ‖Δ‖.
 Left out of the difference are entries about which TIES says nothing, of which bfloat16 makes many: a magnitude that
 equals the threshold (mergekit keeps some of them, this project all), and entries that cancel exactly (mergekit elects
 plus, this project nothing). DARE draws at random, so that only its norms can agree.

@@ -86,4 +86,9 @@ def local(path: Path) -> LocalFolder:
     if path.is_dir():
         return LocalFolder(path)
     found = "a file that is no .safetensors" if path.exists() else "nothing"
-    raise WudiError(f"{path}: found {found}; takes a Hugging Face folder or a .safetensors file")
+    hub = (
+        ""
+        if path.exists() or path.is_absolute() or len(path.parts) != 2
+        else (f"; a model of the Hub is brought here by `hf download {path} --local-dir FOLDER`")
+    )
+    raise WudiError(f"{path}: found {found}; takes a Hugging Face folder or a .safetensors file{hub}")

@@ -1,6 +1,7 @@
 """The workers behind a Dask scheduler, and how they are given work: all that is known of Dask on this side."""
 
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -14,6 +15,7 @@ from wudi.errors import WudiError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx|ucxx)://[^/\s]+:\d{1,5}")
 CONNECT = 5.0
 """Seconds in which a scheduler must answer."""
 PATIENCE = 30.0
@@ -151,6 +153,8 @@ def crew_of(scheduler: str) -> Iterator[Crew]:
         from distributed import Client
     except ModuleNotFoundError:
         raise WudiError("scheduler: takes the package distributed; pip install 'wudi[dask]'") from None
+    if not ADDRESS.fullmatch(scheduler):
+        raise WudiError(f"scheduler: got {scheduler!r}; takes the address of a Dask scheduler, like tcp://HOST:8786")
     with silenced("distributed"):
         try:
             client = Client(scheduler, timeout=CONNECT, set_as_default=False, name="wudi")

@@ -17,6 +17,8 @@ from wudi.tokens import Alignments, Tokens
 from wudi.vocabulary import Vocabulary
 from wudi.vocabulary_union import Union, plan_union
 
+BASE_TOKENS = "the merged model has the base's tokens in the base's rows"
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -43,17 +45,17 @@ def fit(base: Checkpoint, experts: Sequence[Expert], policy: Policy) -> Fitted:
     found = [tokens.alignments(expert) for expert in tied]
     differing = [own for own in map(most_telling, found) if own is not None]
     if not differing:
-        return Fitted(base, tied)
+        return Fitted(base, tied, tokens.notes)
     if policy == "error":
         refuse_differences(differing)
-    lines = [f"expert {own.name}: {own.describe()}" for own in differing]
+    lines = [*tokens.notes, *(f"expert {own.name}: {own.describe()}" for own in differing)]
     if policy == "union" and any(own.new for own in differing):
         return united(tokens, tied, found, lines)
     aligned = [
         with_rows(expert, {table: each.rows for table, each in own.items()})
         for expert, own in zip(tied, found, strict=True)
     ]
-    return Fitted(base, aligned, [*lines, "the merged model has the base's tokens in the base's rows"])
+    return Fitted(base, aligned, [*lines, BASE_TOKENS])
 
 
 def with_aliases(base: Checkpoint, expert: Expert) -> Expert:

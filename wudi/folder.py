@@ -117,7 +117,7 @@ def without_safetensors(folder: Folder) -> str:
     """Why a folder cannot be read, and what to do."""
     pickles = [name for name in folder.sizes if name.endswith((".bin", ".pt", ".pth"))]
     if not pickles:
-        return "holds no .safetensors file"
+        return "holds no .safetensors file; name the folder that holds a model's weights"
     return f"holds pickle files alone ({pickles[0]}), which can run code when they are read; {conversion(folder)}"
 
 

@@ -89,9 +89,10 @@ def choose_devices(device: str) -> tuple[torch.device, ...]:
     Raises:
         WudiError: One of them is none, is not on this machine, or is of another kind than the first.
     """
-    devices = [choose_device(name.strip(), device) for name in device.split(",")]
-    if len(set(devices)) < len(devices):
+    names = [name.strip() for name in device.split(",")]
+    if len(set(names)) < len(names):
         raise WudiError(f"device: got {device!r}, which names one twice; name each once, or use workers on a CPU")
+    devices = [choose_device(name, device) for name in names]
     kinds = {model_of(each) for each in devices}
     if len(kinds) > 1:
         raise WudiError(
@@ -114,6 +115,11 @@ def choose_device(name: str, given: str) -> torch.device:
         chosen = torch.device(name)
         torch.zeros(1, device=chosen).item()  # fails on devices without memory too, such as `meta`
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0][:100]
-        raise WudiError(f"device: got {given!r}; takes auto, cpu, cuda or cuda:0,cuda:1,... ({reason})") from None
+        if name.startswith("cuda"):
+            reason = str(error).splitlines()[0].split(". ")[0][:100]
+            raise WudiError(
+                f"device: got {given!r}, but torch finds {torch.cuda.device_count()} GPUs here ({reason}); take cpu "
+                "or auto"
+            ) from None
+        raise WudiError(f"device: got {given!r}; takes auto, cpu, cuda, or several GPUs as cuda:0,cuda:1") from None
     return chosen

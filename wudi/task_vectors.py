@@ -13,7 +13,7 @@ from wudi.architecture import Role, roles
 from wudi.checkpoint import Checkpoint
 from wudi.experts import FACTORS, LEFT, RIGHT, TASK_VECTOR, Expert, read_base
 from wudi.fit import NEW_ROWS
-from wudi.fitting import fit, new_rows
+from wudi.fitting import BASE_TOKENS, fit, new_rows
 from wudi.folder import SINGLE
 from wudi.hashes import headers_sha256
 from wudi.low_rank import LowRank, TaskVector, dense
@@ -55,8 +55,9 @@ def write_task_vector(
     """
     check_experts(base, [expert], vocabulary)
     fitted = fit(base, [expert], "error" if vocabulary == "error" else "base")
-    for line in fitted.lines[:-1]:  # what the merged model has is told when it is merged
-        say(line)
+    for line in fitted.lines:
+        if line != BASE_TOKENS:  # which is told when it is merged
+            say(line)
     (aligned,) = fitted.experts
     new = new_rows(base, aligned)
     plan = {"base": headers_sha256(base), "expert": headers_sha256(expert.checkpoint)}

@@ -9,11 +9,10 @@ import torch
 from wudi.alignment import Alignment, align
 from wudi.architecture import roles
 from wudi.checkpoint import Checkpoint
-from wudi.errors import WudiError
 from wudi.experts import Expert
 from wudi.fit import NEW_ROWS
 from wudi.new_tokens import read_new_tokens
-from wudi.vocabulary import ADDED_TOKENS, WITH_TOKENS, Vocabulary, read_vocabulary
+from wudi.vocabulary import ADDED_TOKENS, WITH_TOKENS, UnreadableTokenizer, Vocabulary, read_vocabulary
 from wudi.vocabulary_tensors import vocabulary_tensors
 
 Alignments = dict[str, Alignment]
@@ -25,6 +24,8 @@ class Tokens:
 
     def __init__(self, base: Checkpoint) -> None:
         self.base = base
+        self.notes: list[str] = []
+        """What was taken for granted, in words."""
 
     @cached_property
     def tables(self) -> tuple[str, ...]:
@@ -84,10 +85,11 @@ class Tokens:
     def vocabulary_of(self, expert: Expert) -> Vocabulary | None:
         """An expert's tokens; None where it has no tokenizer.
 
-        One that cannot be read stands in no way as long as the numbers of rows are the base's.
+        One that only its own code or some package can read stands in no way as long as the numbers of rows are the
+        base's; a note says so.
 
         Raises:
-            WudiError: The tokenizer is damaged, or needs code of its own, and the rows are others.
+            WudiError: The tokenizer is damaged, or cannot be read and the rows are others.
         """
         if expert.is_task_vector:
             new = read_new_tokens(expert.checkpoint.folder)
@@ -95,9 +97,10 @@ class Tokens:
         folder = expert.checkpoint.folder
         try:
             return None if folder is None else read_vocabulary(folder)
-        except WudiError:
+        except UnreadableTokenizer as error:
             if any(self.rows_of(expert, table) not in (None, self.rows(table)) for table in self.tables):
                 raise
+            self.notes.append(f"expert {expert.name}: its rows are taken for those of the base's tokens; {error}")
             return None
 
 

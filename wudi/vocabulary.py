@@ -21,6 +21,10 @@ FLAGS = ("special", "lstrip", "rstrip", "normalized", "single_word")
 """What the tokenizers library keeps of a token that was added to a finished vocabulary."""
 
 
+class UnreadableTokenizer(WudiError):
+    """A tokenizer that may be sound, but needs code of its own or a package that is not installed."""
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The id of every token, and the flags of those that were added to a finished vocabulary (see `FLAGS`)."""
@@ -98,7 +102,7 @@ def load_tokenizer(folder: Path, whose: Path | None = None) -> Any:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # whatever a tokenizer's class stumbles over
         reason = next(iter(str(error).splitlines()), "")
-        raise WudiError(
+        raise UnreadableTokenizer(
             f"{whose or folder}: transformers cannot load its tokenizer ({type(error).__name__}: {reason}); fetch it "
             f"again, install the package that it asks for, or save it with save_pretrained(), which writes {TOKENIZER}"
         ) from None

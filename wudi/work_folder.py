@@ -27,6 +27,8 @@ class WorkFolder:
 
     def __init__(self, out: Path, plan: dict[str, Any], *, inputs: Sequence[Path], overwrite: bool = False) -> None:
         self.out = out.absolute()
+        if not self.out.name:
+            raise WudiError(f"{self.out}: is the root of a disk; name a folder in it")
         self.path = self.out.with_name(self.out.name + ".partial")
         self._replaced = self.out.with_name(self.out.name + ".replaced.partial")
         self._inputs, self._overwrite = inputs, overwrite

@@ -172,9 +172,8 @@ def test_a_mistake_is_told_once_and_as_here(
 
 def test_no_scheduler(trio: Trio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "CONNECT", 0.5)
-    for address in ("tcp://127.0.0.1:1", "nonsense://here"):
-        with pytest.raises(SystemExit, match=rf"^error: scheduler {address}: no Dask scheduler answers there"):
-            run_command(*trio, tmp_path / "out", "--method=average", f"--scheduler={address}")
+    with pytest.raises(SystemExit, match=r"^error: scheduler tcp://127\.0\.0\.1:1: no Dask scheduler answers there"):
+        run_command(*trio, tmp_path / "out", "--method=average", "--scheduler=tcp://127.0.0.1:1")
     assert nothing_written(tmp_path / "out")
 
 

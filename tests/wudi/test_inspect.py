@@ -161,3 +161,16 @@ def test_sizes_are_readable() -> None:
         "4.50 MB",
         "26.03 GB",
     ]
+
+
+def test_models_that_cannot_be_read_do_not_hide_the_others(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write_model(tmp_path / "good", moved(random_tensors(0), 1))
+    broken = write_model(tmp_path / "broken", moved(random_tensors(0), 2))
+    (broken / "model.safetensors").write_bytes(b"short")
+    status, found = in_json(capsys, base, good, broken)
+    assert status == 1
+    assert [model["name"] for model in found["models"]] == ["base", "good"]
+    [problem] = found["problems"]
+    assert problem["expert"] == "broken" and "not a sound safetensors file" in problem["text"]

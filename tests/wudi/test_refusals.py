@@ -114,3 +114,26 @@ def test_a_merge_that_adds_nothing_says_so(trio: Trio, tmp_path: Path) -> None:
 def test_numbers_that_float32_cannot_hold(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match="takes numbers up to 1e\\+30, which float32 can hold"):
         Recipe.parse({"method": "task_arithmetic", **settings})
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--seed=3"], "--seed: average draws nothing at random; leave it out"),
+        (["--device=cuda:7"], "device: got 'cuda:7', but torch finds"),
+        (["--device=cpu,cpu"], "names one twice"),
+        (["--workers=0"], "workers: got 0; takes a whole number of at least 1"),
+        (["--scheduler=nonsense"], "scheduler: got 'nonsense'; takes the address"),
+        (["--scheduler=tcp://127.0.0.1"], "takes the address of a Dask scheduler, like tcp://HOST:8786"),
+    ],
+)
+def test_flags_that_mean_nothing(flags: list[str], says: str, trio: Trio, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="error: ") as refused:
+        run_command(*trio, tmp_path / "out", "--method=average", *flags)
+    assert says in str(refused.value)
+    assert nothing_written(tmp_path / "out")
+
+
+def test_the_root_is_no_place_for_a_model(trio: Trio) -> None:
+    with pytest.raises(WudiError, match="/: is the root of a disk"):
+        run(*trio, Path("/"), {"method": "average"})

@@ -170,3 +170,26 @@ def test_on_the_command_line(trio: list[Path], tmp_path: Path, capsys: pytest.Ca
     run_command(base, experts, tmp_path / "out", "--method=average", "--vocabulary=union")
     assert "the merged model has 9 rows: the base's tokens, then '[PAD]' (row 8)" in capsys.readouterr().err
     assert json.loads((tmp_path / "out" / "config.json").read_text())["vocab_size"] == 9
+
+
+def test_a_damaged_tokenizer_is_no_missing_one(trio: list[Path], tmp_path: Path) -> None:
+    base, *_ = trio
+    expert = model(tmp_path / "expert", WORDS, 8, 4)
+    (expert / "tokenizer.json").write_text("{")
+    for vocabulary in ("error", "base", "union"):
+        with pytest.raises(WudiError, match=r"tokenizer\.json: not a sound tokenizer"):
+            average(base, [expert], tmp_path / f"out-{vocabulary}", vocabulary)
+
+
+def test_a_tokenizer_that_needs_a_package_is_told_of(trio: list[Path], tmp_path: Path) -> None:
+    base, padded, _ = trio
+    expert = model(tmp_path / "expert", WORDS, 8, 4)
+    for folder in (expert, padded):
+        for file in folder.glob("token*"):
+            file.unlink()
+        (folder / "tokenizer.model").write_bytes(b"pieces that only sentencepiece reads")
+        (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    report = average(base, [expert], tmp_path / "out", "error")
+    assert "expert expert: its rows are taken for those of the base's tokens" in report.record["vocabulary"][0]
+    with pytest.raises(WudiError, match="cannot load its tokenizer"):
+        average(base, [padded], tmp_path / "other", "base")

@@ -12,7 +12,7 @@ from wudi.errors import WudiError
 if TYPE_CHECKING:
     from wudi.experts import ExpertOutline
     from wudi.inspection import Facts
-    from wudi.preflight import Findings
+    from wudi.preflight import Finding, Findings
 
 
 def add(commands: Any) -> None:
@@ -41,31 +41,48 @@ def run(options: argparse.Namespace) -> None:
     merged. The exit status is 1 if something does.
     """
     from wudi.inspection import facts
-    from wudi.preflight import examine
+    from wudi.preflight import Findings, examine
 
-    base, *experts = opened(options.models)
-    models = [(model.name, facts(model)) for model in (base, *experts)]
-    findings = examine(base.outline, experts, options.vocabulary) if experts else None
+    sound, unreadable = opened(options.models)
+    base, *experts = sound
+    models = [(model.name, facts(model)) for model in sound]
+    several = len(options.models) > 1
+    findings = examine(base.outline, experts, options.vocabulary) if several else None
+    if findings and unreadable:
+        findings = Findings((*unreadable, *findings.problems), findings.notes)
     if options.json:
-        print(json.dumps(as_json([base, *experts], models, findings, options.tensors), indent=2))
+        print(json.dumps(as_json(sound, models, findings, options.tensors), indent=2))
     else:
-        show([base, *experts], models, findings, options.tensors)
+        show(sound, models, findings, options.tensors)
     if findings and findings.problems:
         sys.exit(1)
 
 
-def opened(models: Sequence[str]) -> "list[ExpertOutline]":
-    """The outlines of models; those that cannot be read are told of together."""
+def opened(models: Sequence[str]) -> "tuple[list[ExpertOutline], list[Finding]]":
+    """The models that can be read, the base first, and why the others cannot.
+
+    Raises:
+        WudiError: The base cannot be read: what is wrong with it, and with the others too.
+    """
     from wudi.experts import ExpertOutline
-    from wudi.outline import Outline
+    from wudi.preflight import Finding
     from wudi.remote import outlines
 
+    sound: list[ExpertOutline] = []
+    problems: list[Finding] = []
     found = outlines(models)
-    problems = [str(error) for error in found if isinstance(error, WudiError)]
-    if problems:
-        raise WudiError("\n".join(problems))
-    named = zip(short_names(models), found, strict=True)
-    return [ExpertOutline(name, outline) for name, outline in named if isinstance(outline, Outline)]
+    for name, outline in zip(short_names(models), found, strict=True):
+        try:
+            if isinstance(outline, WudiError):
+                raise outline
+            model = ExpertOutline(name, outline)
+            model.layout  # noqa: B018 - an adapter that cannot be merged is told of here
+            sound.append(model)
+        except WudiError as error:
+            problems.append(Finding(name, str(error)))
+    if isinstance(found[0], WudiError) or not sound:
+        raise WudiError("\n".join(problem.text for problem in problems))
+    return sound, problems
 
 
 def short_names(models: Sequence[str]) -> list[str]:

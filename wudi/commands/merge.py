@@ -64,7 +64,8 @@ def run(options: argparse.Namespace) -> None:
         track=bar,
         say=say,
     )
-    print(f"merged {len(options.experts)} experts by {recipe.method.name} into {report.out} ", end="")
+    experts = "1 expert" if len(options.experts) == 1 else f"{len(options.experts)} experts"
+    print(f"merged {experts} by {recipe.method.name} into {report.out} ", end="")
     print(f"on {report.device} in {report.seconds:.1f} s")
 
 
@@ -88,4 +89,8 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         return Recipe.parse({"method": options.method, **values})
     except SettingError as error:
         flag = "--method" if error.key == "method" else f"--set {error.key}"
+        if error.key == "seed" and options.seed is not None:
+            draws = "seed" in METHODS[options.method].settings.hints()
+            problem = error.problem if draws else f"{options.method} draws nothing at random; leave it out"
+            raise WudiError(f"--seed: {problem}") from None
         raise WudiError(f"{flag}: {error.problem}") from None
