@@ -1,6 +1,5 @@
 """A project of which the base is fetched, as a child process or right here."""
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from tasks.console import command, quiet
 from tasks.fetch import fetch, main
 from tasks.params import load_params
 from tests.conftest import ROOT
+from tests.forking import forked_off
 from tests.tasks.hub_server import HubServer
 
 BASE = paths.BASE
@@ -46,9 +46,7 @@ def started(folder: Path, hub: HubServer, out: int = subprocess.PIPE, **more: st
 def fetched_from_hub(folder: Path, hub: HubServer, source: str, revision: str | None = None, **more: str) -> Any:
     """`python -m tasks.fetch base` until it ends, in a process that need not import torch: status, output, errors."""
     write_params(folder, source, revision)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tasks.fetch"])
-    process = context.Process(target=run_stage, args=(folder, client(hub, folder, **more)))
+    process = forked_off("tasks.fetch").Process(target=run_stage, args=(folder, client(hub, folder, **more)))
     process.start()
     process.join(timeout=120)
     return process.exitcode, (folder / "out").read_text(), (folder / "errors").read_text()

@@ -1,6 +1,5 @@
 """Merges in processes of their own, which are killed, and which start at once as a server has imported all."""
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from typing import Any
 
 import transformers.models.llama.modeling_llama  # noqa: F401  # seconds, which no child spends again
 
+from tests.forking import forked_off
 from tests.wudi.merges import Trio, run
 
 OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "shutil.copyfile")
@@ -18,9 +18,7 @@ OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.
 
 def child(function: Callable[..., Any], *given: Any) -> BaseProcess:
     """A process that does nothing but call a function."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    process = context.Process(target=function, args=given, daemon=True)
+    process = forked_off(__name__).Process(target=function, args=given, daemon=True)
     process.start()
     return process
 

@@ -81,7 +81,7 @@ def test_a_disk_that_fills_while_a_merge_writes(free: int, tmp_path: Path) -> No
         "error: the disk is full; free some space and run the same command again: it goes on where it stopped",
         "status 1",
     ]
-    assert told[2].startswith("merged 1 experts")
+    assert told[2].startswith("merged 1 expert by")
     assert told[3:] == ["out"]
     assert ended.returncode == 0, ended.stdout
 

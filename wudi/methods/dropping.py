@@ -120,7 +120,7 @@ def keep_at_random(delta: Tensor, probability: Tensor | float, rescale: Rescale,
     The draws are made on the CPU, so that every device gives the same model.
     """
     # 1 where the draw is below the probability, else 0: without masks, which are slow on a CPU.
-    kept = draws.to(delta.device).neg_().add_(probability).sign_().relu_().mul_(delta)
+    kept = draws.to(delta.device, delta.dtype).neg_().add_(probability).sign_().relu_().mul_(delta)
     match rescale:
         case "probability":
             return kept.div_(probability)
