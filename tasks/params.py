@@ -5,40 +5,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from tasks import paths
+from tasks.evaluation.settings import Benchmark, Evaluation, Server
 from tasks.fetching.folder import local_folder
-from tasks.sandbox import Isolation
+from tasks.strict import Name, ParamsError, Strict, fail
 from tasks.zoo import NAMES as ZOO_NAMES
 from tasks.zoo import ZooSettings
 from wudi import Recipe
 from wudi.alignment import Policy
-from wudi.errors import WudiError
 from wudi.settings import SettingError, nearest
-
-
-class ParamsError(WudiError):
-    """params.yaml cannot be used; one line for each mistake."""
-
-
-class Strict(BaseModel):
-    """Unknown keys are mistakes, and nothing changes after parsing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def fail(message: str) -> PydanticCustomError:
-    """A mistake in the project's own words."""
-    return PydanticCustomError("params", "{message}", {"message": message})
-
-
-def valid_name(name: str) -> str:
-    """Names become folders, DVC stages and parts of dotted parameter paths."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise fail("takes letters, digits, _ and -, and starts with a letter or a digit")
-    return name
 
 
 def valid_source(source: str) -> str:
@@ -69,7 +47,6 @@ def check_protocol(protocol: str) -> None:
         raise fail(f"takes a folder, or a URL of a store that fsspec reads, like s3:// or gs://, and not {protocol}://")
 
 
-Name = Annotated[str, AfterValidator(valid_name)]
 Source = Annotated[str, AfterValidator(valid_source)]
 
 
@@ -117,34 +94,6 @@ class Merge(Strict):
     """
     measure: bool = False
     """Whether each linear layer's interference is measured for every recipe, and not for the WUDI family alone."""
-
-
-class Benchmark(Strict):
-    """A named row of the evaluation and the lm-eval task behind it."""
-
-    task: str
-    num_fewshot: int | None = Field(None, ge=0)
-    """Few-shot examples; null: what the task defines."""
-    limit: int | None = Field(None, ge=1)
-    """Only the first questions of each lm-eval task; null: all."""
-    metric: str | None = None
-    """The metric that counts; null: the task's first."""
-    filter: str | None = None
-    """The answer extraction that counts; null: the task's first."""
-    chat_template: bool = False
-    """Wrap prompts in the model's chat template."""
-
-
-class Evaluation(Strict):
-    """What is measured, and how."""
-
-    backend: Literal["hf"] = "hf"
-    device: str = "auto"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    batch_size: int = Field(16, ge=1)
-    sandbox: Isolation = "bubblewrap"
-    """What isolates model-written programs; none runs them unprotected."""
-    benchmarks: dict[Name, Benchmark] = Field(min_length=1)
 
 
 class Params(Strict):
@@ -240,6 +189,8 @@ def one_line(mistake: Any) -> str:
         return ".".join(part for part in (location, context["key"]) if part) + f": {mistake['msg']}"
     if not location:
         return str(mistake["msg"])
+    if mistake["type"] == "params" and isinstance(mistake["input"], dict):
+        return f"{location}: {mistake['msg']}"
     if mistake["type"] == "extra_forbidden":
         return f"{location}: no such key; {nearest(str(mistake['loc'][-1]), keys_at(mistake['loc'][:-1]))}"
     if mistake["type"] == "missing":
@@ -263,6 +214,7 @@ def keys_at(location: tuple[int | str, ...]) -> list[str]:
         "experts": Expert,
         "merge": Merge,
         "evaluation": Evaluation,
+        "evaluation.server": Server,
         "evaluation.benchmarks": Benchmark,
         "zoo": ZooSettings,
     }

@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 DECIDES_NOTHING = {
     "tasks/__init__.py",
     "tasks/params.py",
+    "tasks/strict.py",
     "tasks/paths.py",
     "tasks/console.py",
     "tasks/stage.py",

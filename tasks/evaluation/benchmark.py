@@ -11,7 +11,8 @@ from lm_eval.evaluator import evaluate
 from transformers import set_seed
 
 from tasks.evaluation.harness import executes_programs
-from tasks.params import Benchmark, Evaluation, ParamsError
+from tasks.evaluation.settings import Benchmark, Evaluation
+from tasks.strict import ParamsError
 from wudi.settings import nearest
 
 SEED = 1234

@@ -15,8 +15,9 @@ from lm_eval.models.huggingface import HFLM
 
 from tasks import paths
 from tasks.console import bar
-from tasks.params import Evaluation, ParamsError
+from tasks.evaluation.settings import Evaluation
 from tasks.stage import required
+from tasks.strict import ParamsError
 from wudi.errors import WudiError
 from wudi.folder import ADAPTER_CONFIG, is_adapter
 

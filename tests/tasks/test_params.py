@@ -65,7 +65,7 @@ def test_the_experiments_are_sound(file: Path) -> None:
         ("experts.my expert", {"source": "a/b", "revision": None}, ["experts.my expert", "takes letters"]),
         ("evaluation.bachend", "hf", ["evaluation.bachend: no such key", "did you mean backend?"]),
         ("evaluation.backend", "tgi", ["evaluation.backend: got 'tgi'", "takes 'hf'"]),
-        ("evaluation.batch_size", 0, ["evaluation.batch_size: got 0", "greater than or equal to 1"]),
+        ("evaluation.batch_size", 0, ["evaluation.batch_size: got 0", "takes auto, or a whole number"]),
         ("evaluation.sandbox", "docker", ["evaluation.sandbox: got 'docker'", "'bubblewrap' or 'none'"]),
         ("evaluation.benchmarks.math.limt", 3, ["evaluation.benchmarks.math.limt", "did you mean limit?"]),
         ("evaluation.benchmarks.math.limit", -3, ["evaluation.benchmarks.math.limit: got -3"]),
