@@ -24,6 +24,11 @@ def step(text: str) -> None:
     console.print(text, markup=False)
 
 
+def warn(text: str) -> None:
+    """Print one line about something that the user should know before trusting what was done."""
+    errors.print(f"warning: {text}", style="yellow", markup=False)
+
+
 def progress() -> Progress:
     """A bar with an estimate that leaves no trace; nothing is drawn where the output is not a terminal."""
     return Progress(
@@ -46,11 +51,11 @@ def track(items: Sequence[Any], description: str) -> Iterable[Any]:
 
 
 @contextmanager
-def bar(description: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar that each call of what it gives moves by one step."""
+def bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar that each call of what it gives moves by a number of steps."""
     with progress() as bars:
         task = bars.add_task(description, total=total)
-        yield lambda: bars.advance(task)
+        yield lambda steps: bars.advance(task, steps)
 
 
 def quiet() -> None:

@@ -37,7 +37,8 @@ def main() -> None:
         track=track,
         say=step,
     )
-    write_timing("merge", name, report.seconds, report.device, report.tensor_seconds)
+    spent = {tensor: round(seconds, 4) for tensor, seconds in report.tensor_seconds.items()}
+    write_timing("merge", name, report.seconds, report.device, tensors=spent)
     step(f"merged {len(params.experts)} experts by {name} on {report.device} in {report.seconds:.1f} s")
 
 

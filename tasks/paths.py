@@ -15,6 +15,7 @@ TIMINGS = Path("timings")
 CACHE = Path(".cache")
 
 LEADERBOARD = RESULTS / "leaderboard.csv"
+COMPARISONS = RESULTS / "comparisons.csv"
 SCORES_TABLE = RESULTS / "scores.csv"
 SIMILARITY = RESULTS / "similarity.json"
 METRICS = RESULTS / "metrics.json"
@@ -45,6 +46,11 @@ def scores(name: str) -> Path:
 def samples(name: str) -> Path:
     """The folder of a model's answers, one `BENCHMARK.jsonl.gz` a benchmark."""
     return SAMPLES / name
+
+
+def answers(name: str) -> Path:
+    """Where a model's answers are kept while it is evaluated, and for the next evaluation."""
+    return CACHE / "answers" / f"{name}.db"
 
 
 def timing(stage: str, name: str) -> Path:

@@ -96,7 +96,7 @@ class Look:
             WudiError: There are problems.
         """
         findings = self.findings(params.merge.vocabulary)
-        problems = [*lines(findings.problems, who), *lacking_room(self.outputs(params))]
+        problems = [*lines(findings.problems, who), *lacking_room(self.outputs(params)), *unknown_tasks(params)]
         if problems:
             raise WudiError("\n".join(problems))
         for line in lines(findings.notes, who):
@@ -158,9 +158,23 @@ def address(model: Model) -> Path | str:
     return model.source if "://" in model.source else hub_url(model.source, model.revision)
 
 
+def unknown_tasks(params: Params) -> list[str]:
+    """What evaluations would stumble over when the merges are done: tasks, metrics and filters that lm-eval has not."""
+    if all(benchmark.is_usual for benchmark in params.evaluation.benchmarks.values()):
+        return []
+    from tasks.evaluation.counted import check_benchmarks  # imports the harness, which takes seconds
+
+    try:
+        check_benchmarks(params.evaluation)
+    except WudiError as error:
+        return [str(error)]
+    return []
+
+
 def fingerprint(params: Params) -> dict[str, object]:
     """What decides the outcome, as far as it shows here: sources, and in local folders the times of their files."""
     found: dict[str, object] = {"recipes": sorted(params.recipes), "dtype": params.merge.dtype}
+    found["evaluation.benchmarks"] = {name: row.model_dump() for name, row in params.evaluation.benchmarks.items()}
     for name, model in to_compare(params).items():
         folder = local_folder(model.source)
         files = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []

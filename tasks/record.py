@@ -2,9 +2,9 @@
 
 from argparse import ArgumentParser
 
-from tasks.console import command, quiet, step
+from tasks.console import command, quiet, step, warn
 from tasks.leaderboard import gather_files, write_results
-from tasks.leaderboard.words import finding
+from tasks.leaderboard.words import cautions, finding, grouping
 from tasks.orphans import remove_orphans
 from tasks.params import load_params
 
@@ -16,7 +16,9 @@ def main() -> None:
     remove_orphans(params)
     board = gather_files(params)
     report = write_results(board, params)
-    step(f"{finding(board)} Report: {report}")
+    step(" ".join(part for part in (finding(board), grouping(board), f"Report: {report}") if part))
+    for text in cautions(board):
+        warn(text)
 
 
 if __name__ == "__main__":

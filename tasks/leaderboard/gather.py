@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tasks.leaderboard import load
-from tasks.leaderboard.compare import LEVEL, compare_recipes
+from tasks.leaderboard.cautions import cautions
+from tasks.leaderboard.compare import LEVEL, RECIPES, compare_models
+from tasks.leaderboard.groups import letters, together
 from tasks.leaderboard.normalise import normalise, reference_scores, summarise
+from tasks.leaderboard.strata import numbers_of
 from tasks.params import Params
 
 
@@ -20,7 +23,9 @@ class Leaderboard:
     summary: pd.DataFrame
     """A row for each model, indexed by it: recipes best first, then the base and the experts."""
     comparisons: pd.DataFrame
-    """A row for each pair of recipes, the better one first."""
+    """A row for each pair of models and number that they are compared by; of two recipes, the better one is first."""
+    warnings: Mapping[str, list[str]]
+    """What keeps scores or comparisons from being taken at their word, each with the models that it is about."""
 
     @property
     def benchmarks(self) -> list[str]:
@@ -44,21 +49,34 @@ class Leaderboard:
         return None if self.summary["mean_normalised"].isna()[first] else first
 
     @property
+    def between_recipes(self) -> pd.DataFrame:
+        """The comparisons of mean normalised scores of each two recipes, the better one first."""
+        return self.comparisons[self.comparisons["family"] == RECIPES]
+
+    @property
     def against_best(self) -> pd.DataFrame:
         """The comparisons of the best recipe with each other one, indexed by the other."""
-        return self.comparisons[self.comparisons["first"] == self.best].set_index("second")
+        pairs = self.between_recipes
+        return pairs[pairs["first"] == self.best].set_index("second")
 
     @property
     def not_told_apart(self) -> list[str]:
         """The recipes that the paired test cannot tell from the best one."""
         adjusted = self.against_best["p_adjusted"]
-        return list(adjusted.index[adjusted >= LEVEL])
+        return list(adjusted.index[~(adjusted < LEVEL)])
 
     @property
-    def undefined(self) -> list[str]:
-        """The benchmarks without normalised scores, because their expert scores 0."""
-        blank = self.scores["normalised"].isna().groupby(self.scores["benchmark"], sort=False).all()
-        return list(blank.index[blank])
+    def groups(self) -> list[list[str]]:
+        """The largest sets of recipes that cannot be told apart, best first; empty when nothing can be ranked."""
+        pairs = self.between_recipes
+        apart = pairs[pairs["p_adjusted"] < LEVEL]
+        names = set(zip(apart["first"], apart["second"], strict=True))
+        return [] if self.best is None else together(self.recipes, names)
+
+    @property
+    def letters(self) -> dict[str, str]:
+        """The letters of each recipe: two share one if and only if they cannot be told apart."""
+        return letters(self.groups)
 
     def wide(self, column: str) -> pd.DataFrame:
         """One column of `scores` as models (in the order of the summary) × benchmarks."""
@@ -67,7 +85,7 @@ class Leaderboard:
 
 
 def gather(scores: pd.DataFrame, answers: pd.DataFrame, experts: Mapping[str, str]) -> Leaderboard:
-    """Normalise, rank and compare.
+    """Normalise, rank, compare and warn.
 
     Args:
         scores: As `load_scores` gives them.
@@ -76,9 +94,10 @@ def gather(scores: pd.DataFrame, answers: pd.DataFrame, experts: Mapping[str, st
     """
     normalised = normalise(scores, experts)
     summary = summarise(normalised)
-    best_first = [name for name in summary.index if name in answers.columns]
-    comparisons = compare_recipes(answers[best_first], reference_scores(scores, experts))
-    return Leaderboard(normalised, summary, comparisons)
+    by_model = scores.pivot(index="benchmark", columns="model", values="score")
+    numbers = numbers_of(answers[list(summary.index)], by_model, reference_scores(scores, experts))
+    comparisons = compare_models(numbers, {str(name): str(kind) for name, kind in summary["kind"].items()})
+    return Leaderboard(normalised, summary, comparisons, cautions(scores, numbers, comparisons, experts))
 
 
 def gather_files(params: Params) -> Leaderboard:
@@ -89,5 +108,5 @@ def gather_files(params: Params) -> Leaderboard:
     """
     benchmarks = list(params.evaluation.benchmarks)
     scores = load.load_scores(params.models(), benchmarks)
-    answers = load.load_answers(params.recipes, benchmarks)
+    answers = load.load_answers(params.models(), benchmarks)
     return gather(scores, answers, {benchmark: params.expert_in(benchmark) for benchmark in benchmarks})

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
@@ -37,6 +38,11 @@ class Evaluation(BaseModel):
     chat_template: bool = False
     task_version: float | str | None = None
     sandbox: str | None = None
+    backend: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    batch_size: int | None = None
+    warnings: list[str] = []
     model_sha256: str | None = None
     versions: dict[str, str] = {}
 
@@ -77,26 +83,31 @@ def load_scores(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.DataF
     return pd.DataFrame(rows).astype({"score": float, "stderr": float})
 
 
-def load_answers(recipes: Iterable[str], benchmarks: Iterable[str]) -> pd.DataFrame:
-    """Read how right each recipe was on each question: rows (benchmark, task, question), a column a recipe.
+def load_answers(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.DataFrame:
+    """Read how right each model was on each question: rows (benchmark, task, question), a column a model.
+
+    Args:
+        kinds: Model name -> base, expert or recipe.
+        benchmarks: What every model has answered.
 
     Raises:
-        WudiError: A file is missing or broken, or two recipes answered different questions.
+        WudiError: A file is missing or broken, or two models answered different questions.
     """
     wanted = list(benchmarks)
     columns: dict[str, pd.Series] = {}
-    for name in recipes:
-        answers = pd.concat({benchmark: correctness(name, benchmark) for benchmark in wanted}, names=["benchmark"])
-        for other, reference in columns.items():
-            if not answers.index.equals(reference.index):
-                raise unusable(paths.samples(name), f"answers other questions than {other} does", "recipe", name)
-            break
-        columns[name] = answers
+    for name, kind in kinds.items():
+        answers = {benchmark: correctness(name, kind, benchmark) for benchmark in wanted}
+        columns[name] = pd.concat(answers, names=["benchmark"])
+        other = next(iter(columns))
+        if not columns[name].index.equals(columns[other].index):
+            both = f"{STAGES[kinds[other]].format(name=other)} {STAGES[kind].format(name=name)}"
+            problem = f"answers other questions than {other} does"
+            raise WudiError(f"{paths.samples(name)}: {problem}; make both again with: dvc repro --force {both}")
     return pd.DataFrame(columns)
 
 
-def correctness(name: str, benchmark: str) -> pd.Series:
-    """One recipe's answers on one benchmark: 1 for right, 0 for wrong, by (task, question)."""
+def correctness(name: str, kind: str, benchmark: str) -> pd.Series:
+    """One model's answers on one benchmark: 1 for right, 0 for wrong, by (task, question) in ascending order."""
     path = paths.samples(name) / f"{benchmark}.jsonl.gz"
     try:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -109,10 +120,12 @@ def correctness(name: str, benchmark: str) -> pd.Series:
             }
         )
     except FileNotFoundError:
-        raise unusable(path, "not found", "recipe", name) from None
+        raise unusable(path, "not found", kind, name) from None
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise unusable(path, f"not a samples file ({error!r})", "recipe", name) from None
-    return table.set_index(["task", "question"])["correct"]
+        raise unusable(path, f"not a samples file ({error!r})", kind, name) from None
+    if not np.isfinite(table["correct"]).all():
+        raise unusable(path, "has an answer of which `correct` is no finite number", kind, name)
+    return table.set_index(["task", "question"])["correct"].sort_index()
 
 
 def load_seconds(stage: str, names: Iterable[str], column: str) -> pd.Series:
@@ -120,13 +133,28 @@ def load_seconds(stage: str, names: Iterable[str], column: str) -> pd.Series:
 
     A clone that pulled its results has measured nothing: there, what results/leaderboard.csv says stays.
     """
-    measured = {name: read_json(paths.timing(stage, name)).get("seconds") for name in names}
-    seconds = pd.Series(measured, dtype=float, name=column)
+    return or_earlier({name: read_json(paths.timing(stage, name)).get("seconds") for name in names}, column)
+
+
+def load_speed(names: Iterable[str], column: str) -> pd.Series:
+    """Read how many tokens a second each model generated, over all benchmarks; else as `load_seconds`."""
+    speeds = {}
+    for name in names:
+        benchmarks = read_json(paths.timing("evaluate", name)).get("benchmarks", {}).values()
+        known = [(spent["tokens"], spent["seconds"]) for spent in benchmarks if spent.get("tokens")]
+        seconds = sum(spent for _, spent in known)
+        speeds[name] = sum(tokens for tokens, _ in known) / seconds if seconds else None
+    return or_earlier(speeds, column)
+
+
+def or_earlier(measured: Mapping[str, float | None], column: str) -> pd.Series:
+    """What was measured here and, where nothing was, what results/leaderboard.csv says."""
+    values = pd.Series(measured, dtype=float, name=column)
     try:
         earlier = pd.read_csv(paths.LEADERBOARD, index_col="model")[column]
     except (OSError, ValueError, KeyError):
-        return seconds
-    return seconds.fillna(earlier.reindex(seconds.index).astype(float))
+        return values
+    return values.fillna(earlier.reindex(values.index).astype(float))
 
 
 def load_interference(recipes: Iterable[str]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+Z_95 = 1.959963984540054
 KIND_ORDER = {"recipe": 0, "base": 1, "expert": 2}
 TIE_DECIMALS = 9
 """Means that agree to this many decimals share a rank: sums in another order differ in the last bits."""

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.leaderboard.compare import Z_95
 from tasks.leaderboard.drawing import FAINT, INK, ROW, blues, canvas, legend, png, title
 from tasks.leaderboard.gather import Leaderboard
+from tasks.leaderboard.normalise import Z_95
 from tasks.leaderboard.words import label, number
 
 if TYPE_CHECKING:

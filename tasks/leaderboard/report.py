@@ -11,9 +11,11 @@ from typing import Any
 import pandas as pd
 
 from tasks.leaderboard import words
-from tasks.leaderboard.compare import Z_95
+from tasks.leaderboard.compare import LEVEL
 from tasks.leaderboard.gather import Leaderboard
 from tasks.leaderboard.load import load_interference, load_relative_norms, load_similarity
+from tasks.leaderboard.normalise import Z_95
+from tasks.leaderboard.strata import MEAN
 from tasks.params import Params
 
 TEMPLATE = "report.html.j2"
@@ -32,7 +34,8 @@ def render(board: Leaderboard, params: Params, drawn: Mapping[str, bytes]) -> st
     )
     return environment.get_template(TEMPLATE).render(
         finding=words.finding(board),
-        exclusion=words.exclusion(board),
+        warnings=words.cautions(board),
+        grouping=words.grouping(board),
         benchmarks=board.benchmarks,
         best=board.best,
         models=model_rows(board),
@@ -41,6 +44,7 @@ def render(board: Leaderboard, params: Params, drawn: Mapping[str, bytes]) -> st
         sources=source_rows(board, params),
         similarities=similarity_rows(board),
         tasks=task_rows(board),
+        conditions=conditions(board.scores),
         versions=versions(board.scores),
         pictures={name: data_uri(picture) for name, picture in drawn.items()},
     )
@@ -49,7 +53,7 @@ def render(board: Leaderboard, params: Params, drawn: Mapping[str, bytes]) -> st
 def model_rows(board: Leaderboard) -> list[dict[str, Any]]:
     """The leaderboard: each score ± its standard error in percent, means, and what the paired test says."""
     scores, errors = board.wide("score"), board.wide("stderr")
-    near = board.not_told_apart
+    groups = board.letters
     rows = []
     for name in board.summary.index.astype(str):
         row = board.summary.loc[name]
@@ -59,7 +63,8 @@ def model_rows(board: Leaderboard) -> list[dict[str, Any]]:
                 "name": name,
                 "kind": row["kind"],
                 "rank": "" if pd.isna(row["rank"]) else row["rank"],
-                "mark": "best" if name == board.best else "not told apart" if name in near else "",
+                "mark": "best" if name == board.best else "",
+                "group": groups.get(name, ""),
                 "scores": [
                     {"score": words.percent(score), "stderr": words.percent(error)}
                     for score, error in zip(scores.loc[name], errors.loc[name], strict=True)
@@ -73,7 +78,8 @@ def model_rows(board: Leaderboard) -> list[dict[str, Any]]:
 
 
 def comparison_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    """The best recipe against each other one."""
+    """The best recipe against each other one: by mean normalised scores, and by the score on each benchmark."""
+    cells = benchmark_cells(board)
     return [
         {
             "other": other,
@@ -84,9 +90,20 @@ def comparison_rows(board: Leaderboard) -> list[dict[str, Any]]:
             "second_only": row["second_only"],
             "p": words.probability(row["p_adjusted"]),
             "apart": other not in board.not_told_apart,
+            "benchmarks": cells[str(other)],
         }
         for other, row in board.against_best.iterrows()
     ]
+
+
+def benchmark_cells(board: Leaderboard) -> dict[str, list[dict[str, Any]]]:
+    """How far the best recipe is ahead of each other model on each benchmark, and whether that is told apart."""
+    pairs = board.comparisons[(board.comparisons["first"] == board.best) & (board.comparisons["benchmark"] != MEAN)]
+    cells: dict[str, list[dict[str, Any]]] = {}
+    for row in pairs.to_dict("records"):
+        cell = {"difference": words.signed(row["difference"]), "apart": row["p_adjusted"] < LEVEL}
+        cells.setdefault(row["second"], []).append(cell)
+    return cells
 
 
 def recipe_rows(board: Leaderboard, params: Params) -> list[dict[str, Any]]:
@@ -153,6 +170,13 @@ def task_rows(board: Leaderboard) -> list[dict[Hashable, str]]:
     by_benchmark = board.scores.groupby("benchmark", sort=False)
     table = pd.DataFrame({column: by_benchmark[column].agg(distinct) for column in [*columns, "sandbox"]})
     return table.reset_index().to_dict("records")
+
+
+def conditions(scores: pd.DataFrame) -> dict[str, str]:
+    """Where and how models generated, as far as scores files say; distinct values where models differ."""
+    names = {"backend": "backend", "device": "device", "dtype": "data type", "batch_size": "batch size"}
+    values = {name: distinct(scores[column]) for column, name in names.items()}
+    return {name: value for name, value in values.items() if value != words.BLANK}
 
 
 def versions(scores: pd.DataFrame) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The leaderboard in a terminal, from results/leaderboard.csv alone: a clone without scores can print it too."""
 
+from typing import Any
+
 import pandas as pd
 from rich import box
 from rich.console import Console
@@ -9,9 +11,9 @@ from rich.text import Text
 
 from tasks import paths
 from tasks.leaderboard.compare import LEVEL
-from tasks.leaderboard.words import label, number, percent
+from tasks.leaderboard.table import SEPARATOR
+from tasks.leaderboard.words import caution, label, number, percent
 
-BEST_MARK, NEAR_MARK = "*", "="
 UNBOUNDED = 10_000
 
 
@@ -21,22 +23,21 @@ def print_leaderboard(console: Console, table: pd.DataFrame) -> None:
     A narrow terminal gets scores without their errors, and long names folded. Where the output is no terminal, lines
     are as long as they need to be, so that whole names can be searched for.
     """
-    near = table["p_against_best"] >= LEVEL
-    # rows are best first: the first one is the best, unless nothing could be ranked
-    best = None if table["mean_normalised"].isna().iloc[0] else str(table.index[0])
-    marks = table.index.map(lambda name: BEST_MARK if name == best else NEAR_MARK if near[name] else " ")
-    grid = grid_of(table.assign(mark=marks), console, with_errors=True)
+    grid = grid_of(table, console, with_errors=True)
     width = natural_width(grid, console)
     if console.is_terminal and width > console.width:
-        grid = grid_of(table.assign(mark=marks), console, with_errors=False)
+        grid = grid_of(table, console, with_errors=False)
     grid.width = None if console.is_terminal else width
     console.print(grid, soft_wrap=False, crop=False)
     lines = [
         "Scores in percent ± standard error; normalised: the mean in percent of the benchmarks' experts.",
-        explain(best is not None, near[table["p_against_best"].notna()]),
+        *explain(table),
         f"More in {paths.REPORT} and {paths.LEADERBOARD}",
     ]
     console.print(encodable("\n".join(lines), console), markup=False)
+    for text, models in warnings_of(table).items():
+        line = f"warning: {caution(text, models, len(table))}"
+        console.print(encodable(line, console), style="yellow", markup=False)
 
 
 def grid_of(table: pd.DataFrame, console: Console, *, with_errors: bool) -> Table:
@@ -53,24 +54,30 @@ def grid_of(table: pd.DataFrame, console: Console, *, with_errors: bool) -> Tabl
     )
     grid.add_column("", justify="right", no_wrap=True)
     grid.add_column("model", overflow="fold", min_width=10)
+    grid.add_column("group", overflow="fold", min_width=5)
     for heading in (*benchmarks, "normalised", "merge s"):
         grid.add_column(Text(heading), justify="right", no_wrap=True)
 
     last_recipe = table.index[table["kind"] == "recipe"][-1]
     for name, row in table.iterrows():
-        rank = "" if pd.isna(row["rank"]) else str(int(row["rank"]))
+        rank = blank_or(row["rank"], "{:.0f}")
         scores = [percent(row[f"{benchmark}_score"]) for benchmark in benchmarks]
         if with_errors:
             errors = [percent(row[f"{benchmark}_stderr"]) for benchmark in benchmarks]
             scores = [f"{score} ±{error}" for score, error in zip(scores, errors, strict=True)]
-        seconds = "" if pd.isna(row["merge_seconds"]) else f"{row['merge_seconds']:.1f}"
-        cells = [rank + row["mark"], label(str(name), row["kind"]), *scores, number(row["mean_normalised"]), seconds]
+        names = [rank, label(str(name), row["kind"]), blank_or(row["group"], "{}")]
+        cells = [*names, *scores, number(row["mean_normalised"]), blank_or(row["merge_seconds"], "{:.1f}")]
         grid.add_row(
             *(Text(encodable(cell, console)) for cell in cells),
-            style="bold" if row["mark"] == BEST_MARK else "" if row["kind"] == "recipe" else "dim",
+            style="bold" if rank == "1" else "" if row["kind"] == "recipe" else "dim",
             end_section=bool(name == last_recipe),
         )
     return grid
+
+
+def blank_or(value: Any, form: str) -> str:
+    """A value in a cell, nothing where there is none."""
+    return "" if pd.isna(value) else form.format(value)
 
 
 def natural_width(grid: Table, console: Console) -> int:
@@ -78,14 +85,24 @@ def natural_width(grid: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(width=UNBOUNDED), grid).maximum
 
 
-def explain(ranked: bool, near: pd.Series) -> str:
-    """What the marks beside the ranks say; `near` holds, for each recipe but the best, whether it is marked."""
-    if not ranked:
-        return "No recipe can be ranked: every declared expert scores 0 on its benchmark."
-    if near.any():
-        test = f"paired test over the same questions, adjusted p >= {LEVEL}"
-        return f"{BEST_MARK} best recipe; {NEAR_MARK} cannot be told apart from it ({test})"
-    return f"{BEST_MARK} best recipe" + (", told apart from every other one" if len(near) else "")
+def explain(table: pd.DataFrame) -> list[str]:
+    """What the letters say."""
+    recipes = table[table["kind"] == "recipe"]
+    if recipes["group"].isna().all():
+        return ["No recipe can be ranked: every declared expert scores 0 on its benchmark."]
+    if len(recipes) == 1:
+        return []
+    test = f"paired test over the same questions, adjusted p >= {LEVEL}"
+    return [f"Recipes that share a letter cannot be told apart ({test})."]
+
+
+def warnings_of(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Each warning with the models that it is about."""
+    models: dict[str, list[str]] = {}
+    for name, texts in table["warnings"].dropna().items():
+        for text in texts.split(SEPARATOR):
+            models.setdefault(text, []).append(str(name))
+    return models
 
 
 def encodable(text: str, console: Console) -> str:

@@ -2,15 +2,23 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from tasks.leaderboard.gather import Leaderboard
-from tasks.leaderboard.load import load_seconds
+from tasks.leaderboard.load import load_seconds, load_speed
 
 DECIMALS = 6
+SEPARATOR = " | "
+"""Between the warnings of one model in results/leaderboard.csv."""
 SCORES_COLUMNS = ["model", "kind", "benchmark", "task", "metric", "questions", "score", "stderr", "normalised"]
+
+COMPARISONS_COLUMNS = [
+    *("family", "first", "second", "benchmark", "difference", "low", "high"),
+    *("questions", "first_only", "second_only", "p", "p_adjusted", "test"),
+]
 
 
 def tidy(board: Leaderboard) -> pd.DataFrame:
@@ -19,9 +27,16 @@ def tidy(board: Leaderboard) -> pd.DataFrame:
 
 
 def wide(board: Leaderboard) -> pd.DataFrame:
-    """results/leaderboard.csv: a row for each model, recipes best first; the only table with seconds in it."""
+    """results/leaderboard.csv: a row for each model, recipes best first; the only table with seconds in it.
+
+    `warnings` has those about the model, with | between them.
+    """
     summary = board.summary
-    columns: dict[str, pd.Series] = {"kind": summary["kind"], "rank": summary["rank"]}
+    columns: dict[str, pd.Series] = {
+        "kind": summary["kind"],
+        "rank": summary["rank"],
+        "group": column(board, board.letters),
+    }
     for benchmark in board.benchmarks:
         for value in ("score", "stderr", "normalised"):
             columns[f"{benchmark}_{value}"] = board.wide(value)[benchmark]
@@ -29,7 +44,39 @@ def wide(board: Leaderboard) -> pd.DataFrame:
     columns["p_against_best"] = board.against_best["p_adjusted"].reindex(summary.index)
     columns["merge_seconds"] = load_seconds("merge", board.recipes, "merge_seconds").reindex(summary.index).round(2)
     columns["evaluate_seconds"] = load_seconds("evaluate", summary.index, "evaluate_seconds").round(2)
-    return pd.DataFrame(columns).rename_axis("model").round(DECIMALS)
+    columns["tokens_per_second"] = load_speed(summary.index, "tokens_per_second").round(1)
+    columns["warnings"] = column(board, warnings_by_model(board))
+    digits = columns["p_against_best"].map(significant)
+    return pd.DataFrame(columns).rename_axis("model").round(DECIMALS).assign(p_against_best=digits)
+
+
+def column(board: Leaderboard, texts: Mapping[str, str]) -> pd.Series:
+    """A text for each model, blank where there is none."""
+    return pd.Series(texts, dtype=object).reindex(board.summary.index)
+
+
+def warnings_by_model(board: Leaderboard) -> dict[str, str]:
+    """The warnings about each model, so that results/leaderboard.csv alone can show them."""
+    by_model: dict[str, list[str]] = {}
+    for text, models in board.warnings.items():
+        for model in models:
+            by_model.setdefault(model, []).append(text)
+    return {model: SEPARATOR.join(texts) for model, texts in by_model.items()}
+
+
+def comparisons(board: Leaderboard) -> pd.DataFrame:
+    """results/comparisons.csv: a row for each pair of models and number that they are compared by.
+
+    Differences have so many decimals, and p values, which may be tiny, so many digits.
+    """
+    points = {name: board.comparisons[name].round(DECIMALS) + 0.0 for name in ("difference", "low", "high")}
+    chances = {name: board.comparisons[name].map(significant) for name in ("p", "p_adjusted")}
+    return board.comparisons.assign(**points, **chances)[COMPARISONS_COLUMNS]
+
+
+def significant(value: float) -> float:
+    """A number as its first few digits."""
+    return float(f"{value:.{DECIMALS}g}")
 
 
 def metrics(board: Leaderboard) -> dict[str, Any]:

@@ -3,8 +3,11 @@
 import math
 
 from tasks.leaderboard.gather import Leaderboard
+from tasks.leaderboard.groups import letter
 
 BLANK = "–"
+LISTED = 12
+"""Groups of more recipes than these are not listed in a sentence."""
 
 
 def percent(score: float) -> str:
@@ -15,6 +18,11 @@ def percent(score: float) -> str:
 def number(value: float) -> str:
     """A number with one decimal; a dash when it is not defined."""
     return BLANK if math.isnan(value) else f"{value + 0.0:.1f}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and one decimal; a dash when it is not defined."""
+    return BLANK if math.isnan(value) else f"{round(value, 1) + 0.0:+.1f}"
 
 
 def cosine(value: float) -> str:
@@ -57,8 +65,22 @@ def finding(board: Leaderboard) -> str:
     return f"{first}, but cannot be told apart from {len(near)} of the other {count - 1}."
 
 
-def exclusion(board: Leaderboard) -> str:
-    """What is left out of the means, and why; empty when nothing is, or all (the finding says so then)."""
-    if board.best is None or not board.undefined:
+def grouping(board: Leaderboard) -> str:
+    """Which recipes share a letter, in a sentence; empty where that says nothing, or takes more than a line or two."""
+    if not 1 < len(board.letters) <= LISTED:
         return ""
-    return f"{listing(board.undefined)}: left out of mean normalised scores, because the expert scores 0 there."
+    named = (f"{letter(number)} {', '.join(recipes)}" for number, recipes in enumerate(board.groups))
+    return f"Groups: {'; '.join(named)}."
+
+
+def cautions(board: Leaderboard) -> list[str]:
+    """Every warning with its models."""
+    return [caution(text, models, len(board.summary)) for text, models in board.warnings.items()]
+
+
+def caution(text: str, models: list[str], count: int) -> str:
+    """A warning with the models, of so many, that it is about."""
+    if len(models) == count:
+        return f"all models: {text}"
+    named = listing(models) if len(models) <= 3 else f"{', '.join(models[:3])} and {len(models) - 3} more"
+    return f"{named}: {text}"

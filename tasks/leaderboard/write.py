@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tasks import paths
 from tasks.leaderboard.gather import Leaderboard
-from tasks.leaderboard.table import as_csv, as_json, metrics, tidy, wide
+from tasks.leaderboard.table import as_csv, as_json, comparisons, metrics, tidy, wide
 from tasks.params import Params
 
 
@@ -19,6 +19,7 @@ def write_results(board: Leaderboard, params: Params) -> Path:
 
     drawn = pictures(board)
     write(paths.SCORES_TABLE, as_csv(tidy(board), index=False))
+    write(paths.COMPARISONS, as_csv(comparisons(board), index=False))
     write(paths.METRICS, as_json(metrics(board)))
     write_pictures(drawn)
     write_leaderboard(board)

@@ -20,8 +20,8 @@ everything, replace a function that the tests call, or jump over an assertion wi
 really run through; every published checker of this kind has the same hole. A program written against this very
 package can go further: read its own memory with `ctypes`, run hooks in the checker's thread, or swap what the checker's
 two threads hand over. It would earn a pass, never a way out of the sandbox. The sandbox is as tight as the kernel under
-it. Memory is bounded for each program, so the machine has to have room for `memory_mb` + `file_mb` times the programs
-that run at the same time.
+it. Memory is bounded for each program, so the machine has to have room for `memory_mb` + `file_mb` and some
+30 megabytes of pipes and sockets times the programs that run at the same time.
 
 With `isolation="none"` time and memory are limited per process, but the program has the rights of the user who runs
 the pipeline: it can read their files, use the network and leave processes behind. A pass is easier to forge as well,

@@ -48,8 +48,10 @@ def as_file(content: bytes) -> Iterator[int]:
         os.close(reader)
 
 
-def command(*, seccomp: int, scratch_bytes: int) -> list[str]:
+def command(*, seccomp: int, info: int, scratch_bytes: int) -> list[str]:
     """Return `bwrap` with all its options, to be followed by the interpreter's own command line.
+
+    It reads the filter of system calls from the file `seccomp` and tells of its process in the file `info`.
 
     Root is not mapped into a user namespace: it would stay the owner of the machine's devices and settings there.
     Instead bubblewrap drops all its capabilities but two, with which the driver becomes another user at once.
@@ -76,6 +78,7 @@ def command(*, seccomp: int, scratch_bytes: int) -> list[str]:
         # The sandbox's root is a folder in memory too, and nothing bounds its size.
         *("--remount-ro", "/"),
         *("--seccomp", str(seccomp)),
+        *("--info-fd", str(info)),
         "--",
     ]
 

@@ -94,7 +94,8 @@ def execute(box: list[str | bytes], ask: _thread.LockType, answer: _thread.LockT
     try:
         while True:
             ask.release(), answer.acquire()  # type: ignore[func-returns-value]  # one line: the keeper checks for it
-            run(parse(box.pop(), "program.py", "exec", dont_inherit=True), namespace)
+            # A program can raise the interpreter's own level of optimisation, and then assertions would be left out.
+            run(parse(box.pop(), "program.py", "exec", dont_inherit=True, optimize=0), namespace)
     except BaseException as error:
         box[:] = [describe(error)]
     ask.release()

@@ -15,6 +15,7 @@ from typing import Final
 from tasks.sandbox import bubblewrap, seccomp
 from tasks.sandbox.bubblewrap import Isolation
 from tasks.sandbox.limits import MEGABYTE, Limits
+from tasks.sandbox.scratch import Scratch
 from tasks.sandbox.supervise import Verdict, supervise
 from wudi.errors import WudiError
 from wudi.progress import Track, silent
@@ -86,15 +87,16 @@ def _run_one(program: tuple[str, str], isolation: Isolation, limits: Limits) -> 
     files = limits.files if bubblewrap.sizes_scratch() else None
     user = bubblewrap.sandbox_user()
     message = marshal.dumps((start, token, *program, limits.sandbox_rlimits(), files, user))
-    with bubblewrap.as_file(seccomp.program()) as filter_file:
-        command = bubblewrap.command(seccomp=filter_file, scratch_bytes=limits.file_mb * MEGABYTE)
+    with bubblewrap.as_file(seccomp.program()) as filter_file, Scratch(limits.files) as scratch:
+        command = bubblewrap.command(seccomp=filter_file, info=scratch.writer, scratch_bytes=limits.file_mb * MEGABYTE)
         return supervise(
             [*command, *_python()],
             message,
             start=start,
             token=token,
             wall_seconds=limits.wall_seconds,
-            pass_fds=(filter_file,),
+            pass_fds=(filter_file, scratch.writer),
+            crowded=scratch.crowded,
         )
 
 

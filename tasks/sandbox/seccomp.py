@@ -1,9 +1,10 @@
 """The system calls that a program in the sandbox may not make, as a filter for the kernel.
 
-Namespaces hide the machine; this closes what is left of it. Without new processes, anonymous files and System V memory
-the limit on one address space is a limit on the whole program. Without new namespaces, sockets of rare families (vsock
-reaches a virtual machine's host from any network namespace), keyrings, io_uring, bpf and the like, much of the kernel
-that has been broken out of before is out of reach.
+Namespaces hide the machine; this closes what is left of it. Without new processes, anonymous files, System V memory and
+sockets but unix ones, whose buffers are small, the limit on one address space is a limit on the whole program. Vsock
+would reach a virtual machine's host from any network namespace, and `io_setup` draws on a store that the whole machine
+shares. Without new namespaces, keyrings, io_uring, bpf and the like, much of the kernel that has been broken out of
+before is out of reach.
 """
 
 import errno
@@ -36,6 +37,7 @@ _X86_64: Final = {
     "pivot_root": 155,
     "chroot": 161,
     "acct": 163,
+    "io_setup": 206,
     "mount": 165,
     "umount2": 166,
     "quotactl": 179,
@@ -62,6 +64,7 @@ _X86_64: Final = {
     "userfaultfd": 323,
 }
 _AARCH64: Final = {
+    "io_setup": 0,
     "inotify_init1": 26,
     "umount2": 39,
     "mount": 40,
@@ -113,7 +116,8 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 _CLONE_THREAD = 0x00010000
 _X32_CALLS = 0x40000000
-_FAMILIES: Final = (1, 2, 10)  # unix, inet, inet6; the last two end at the sandbox's own empty loopback
+# Unix, which asyncio needs; a connection over a loopback would hold 10 megabytes of the kernel's.
+_FAMILIES: Final = (1,)
 
 
 def supported() -> bool:

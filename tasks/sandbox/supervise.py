@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -42,10 +42,12 @@ def supervise(
     wall_seconds: float,
     folder: str | None = None,
     pass_fds: Sequence[int] = (),
+    crowded: Callable[[], bool] = lambda: False,
 ) -> Verdict:
     """Run `command`, a driver that gets `message`, and read its verdict; raises WudiError where it does not start.
 
-    The answers come on standard error, where bubblewrap's own complaints come as well: the line `start` divides them.
+    The answers come on standard error, where bubblewrap's own complaints come as well: the line `start` divides them. A
+    program that makes `crowded` true, asked ten times a second, has too many files.
     """
     process = subprocess.Popen(
         command,
@@ -66,22 +68,29 @@ def supervise(
             complaint = _printable(said) or "no message, within a minute or before it ended"
             raise WudiError(f"The process for a model-written program did not start: {complaint}.")
         rest = said.split(start + b"\n", 1)[1]
-        said, answered = _listen(process, process.stderr.fileno(), rest, b"\n", wall_seconds)
+        said, answered = _listen(process, process.stderr.fileno(), rest, b"\n", wall_seconds, crowded)
+        if not answered and crowded():
+            return Verdict(passed=False, outcome="failed", detail="too many files in the scratch folder")
         return _verdict(said.split(b"\n")[0], token) if answered else _unanswered(process, said, wall_seconds)
     finally:
         _kill(process)
 
 
 def _listen(
-    process: subprocess.Popen[bytes], channel: int, said: bytes, until: bytes, seconds: float
+    process: subprocess.Popen[bytes],
+    channel: int,
+    said: bytes,
+    until: bytes,
+    seconds: float,
+    crowded: Callable[[], bool] = lambda: False,
 ) -> tuple[bytes, bool]:
-    """Everything said, and whether `until` is in it; ends at the deadline, at the process's end or at a flood."""
+    """Everything said, and whether `until` is in it; ends at the deadline, the process's end, a flood or a crowd."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     deadline = time.monotonic() + seconds
     while until not in said:
         left = deadline - time.monotonic()
-        if left <= 0 or len(said) > _LONGEST_ANSWER:
+        if left <= 0 or len(said) > _LONGEST_ANSWER or crowded():
             return said, False
         # Asked before the poll: what an ended process said last is then surely there to read. A child that it left
         # behind may hold the channel open for ever, so the channel's end alone does not tell.
@@ -111,9 +120,12 @@ def _unanswered(process: subprocess.Popen[bytes], said: bytes, wall_seconds: flo
     """Judge a program that never answered."""
     if len(said) > _LONGEST_ANSWER:
         return _verdict(said, b"")
+    assert process.stderr is not None
+    closed = select.poll()
+    closed.register(process.stderr, 0)
     try:
         # The channel closes a moment before the process is gone.
-        status = process.wait(timeout=0.5)
+        status = process.wait(timeout=0.5 if closed.poll(0) else 0)
     except subprocess.TimeoutExpired:
         return Verdict(passed=False, outcome="timed_out", detail=f"no end within {wall_seconds:g} s")
     number = -status if status < 0 else status - 128  # bubblewrap tells of a signal as shells do

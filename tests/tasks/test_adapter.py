@@ -14,7 +14,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from tasks import paths
-from tasks.evaluation.model import load_model, model_sha256
+from tasks.evaluation.hf import load_hf
+from tasks.evaluation.model import model_sha256
 from tasks.params import Params, load_params
 from tasks.zoo import ZooSettings, train
 from tests.conftest import ROOT
@@ -107,7 +108,7 @@ def params(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Par
 
 
 def test_an_adapter_is_evaluated_on_the_projects_base(params: Params) -> None:
-    model = load_model(paths.expert("one"), params.evaluation)
+    model = load_hf(paths.expert("one"), params.evaluation)
     base = AutoModelForCausalLM.from_pretrained(paths.BASE)
     expected = PeftModel.from_pretrained(base, paths.expert("one")).merge_and_unload().state_dict()
     found = model.model.state_dict()
@@ -119,11 +120,11 @@ def test_an_adapter_is_evaluated_on_the_projects_base(params: Params) -> None:
 def test_an_adapter_with_a_tokenizer_of_its_own(params: Params) -> None:
     for file in paths.BASE.glob("tokenizer*"):
         shutil.copyfile(file, paths.expert("one") / file.name)
-    assert load_model(paths.expert("one"), params.evaluation).tokenizer.chat_template is None
+    assert load_hf(paths.expert("one"), params.evaluation).tokenizer.chat_template is None
     (paths.expert("one") / "chat_template.jinja").write_text("{{ messages }}")
-    model = load_model(paths.expert("one"), params.evaluation)
+    model = load_hf(paths.expert("one"), params.evaluation)
     assert model.tokenizer.chat_template == "{{ messages }}"
-    assert model.tok_encode("3 + 4") == load_model(paths.BASE, params.evaluation).tok_encode("3 + 4")
+    assert model.tok_encode("3 + 4") == load_hf(paths.BASE, params.evaluation).tok_encode("3 + 4")
 
 
 def test_the_hash_of_an_adapter_covers_its_settings_and_the_base(params: Params) -> None:
@@ -140,7 +141,7 @@ def test_the_hash_of_an_adapter_covers_its_settings_and_the_base(params: Params)
 def test_without_peft_the_error_says_what_to_install(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(WudiError, match="pip install peft"):
-        load_model(paths.expert("one"), params.evaluation)
+        load_hf(paths.expert("one"), params.evaluation)
 
 
 @pytest.mark.parametrize("settings", [{"r": 5}, {"target_modules": ["q_proj", "up_proj", "down_proj"]}])
@@ -148,4 +149,4 @@ def test_an_adapter_that_does_not_fit(settings: dict[str, Any], params: Params) 
     config = paths.expert("one") / "adapter_config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | settings))
     with pytest.raises(WudiError, match=r"peft cannot apply it to models/base"):
-        load_model(paths.expert("one"), params.evaluation)
+        load_hf(paths.expert("one"), params.evaluation)

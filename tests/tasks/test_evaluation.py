@@ -14,7 +14,6 @@ import yaml
 
 from tasks import paths
 from tasks.evaluate import evaluate
-from tasks.evaluation import model as evaluation_model
 from tasks.evaluation.harness import load_tasks
 from tasks.evaluation.programs import CHECKER, CodeEval, pass_at_1
 from tasks.params import Params, ParamsError, load_params
@@ -72,45 +71,6 @@ def test_scores_say_what_they_were_measured_with(project: Callable[..., Params])
         assert [line["question"] for line in lines] == list(range(6))
         assert sum(line["correct"] for line in lines) / 6 == pytest.approx(entry["score"])
         assert all(line["prompt"] and line["target"] for line in lines)
-
-
-def test_the_same_evaluation_gives_the_same_bytes(project: Callable[..., Params]) -> None:
-    params = project({"gsm8k": {"task": "zoo_gsm8k", "limit": 12}})
-    runs = []
-    for _ in range(2):
-        evaluate("base", paths.BASE, params)
-        runs.append((paths.scores("base").read_bytes(), (paths.samples("base") / "gsm8k.jsonl.gz").read_bytes()))
-    assert runs[0] == runs[1]
-
-
-def test_an_interrupted_evaluation_goes_on_where_it_was(
-    project: Callable[..., Params], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    params = project({"gsm8k": {"task": "zoo_gsm8k", "limit": 23}})
-    evaluate("base", paths.BASE, params)
-    whole = paths.scores("base").read_bytes(), answers("gsm8k")
-    shutil.rmtree(paths.SCORES)
-    shutil.rmtree(paths.SAMPLES)
-    count = 0
-    keep = evaluation_model.Watched.add_partial
-
-    def counting(self: Any, kind: str, request: Any, answer: Any) -> None:
-        nonlocal count
-        if count == 10:
-            raise KeyboardInterrupt
-        count += 1
-        keep(self, kind, request, answer)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(evaluation_model.Watched, "add_partial", counting)
-        with pytest.raises(KeyboardInterrupt):
-            evaluate("base", paths.BASE, params)
-        assert not paths.scores("base").exists()
-        count = -1000
-        evaluate("base", paths.BASE, params)
-    assert count == -1000 + 13, "ten answers were kept"
-    assert (paths.scores("base").read_bytes(), answers("gsm8k")) == whole
-    assert not list((paths.CACHE / "answers").glob("*.db*")), "a finished evaluation leaves no answers behind"
 
 
 def test_a_model_that_is_too_short_for_a_benchmark(project: Callable[..., Params], hub: Hub) -> None:

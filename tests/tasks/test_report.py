@@ -16,9 +16,10 @@ from tasks.leaderboard import gather_files, write_results
 from tasks.leaderboard.report import recipe_rows
 from tasks.params import Params
 from tests.conftest import ROOT
+from tests.tasks.board_tools import edit_scores
 from tests.tasks.small_project import ANSWERS, LAYERS, SIMILARITY, make_project, pattern, write
 
-OUTPUTS = ["scores.csv", "metrics.json", "report.html"]
+OUTPUTS = ["scores.csv", "comparisons.csv", "metrics.json", "report.html"]
 PLOTS = [f"plots/{name}.png" for name in ("heatmap", "means", "interference", "similarity")]
 
 
@@ -75,7 +76,8 @@ def test_the_report_stands_alone(params: Params) -> None:
     assert "1.93" not in page
     for words in (
         "wudi ranks first of 3 recipes",
-        "not told apart",
+        "cannot be told apart from same",
+        "Groups: a wudi, same; b average.",
         "iterations: 300",
         "25.0 %",
         "0123456789ab",
@@ -132,7 +134,18 @@ def test_forty_recipes_with_long_names(tmp_path: Path, monkeypatch: pytest.Monke
             assert 700 < picture.width < 2000
             assert low < picture.height < high
             assert picture.info.get("Software") is None
-    assert len(board.comparisons) == 40 * 39 / 2
+    assert len(board.between_recipes) == 40 * 39 / 2
+
+
+def test_how_it_was_measured_and_warnings_are_in_the_report(params: Params) -> None:
+    """What models have in common stands once, where they differ all values do."""
+    for name in params.models():
+        edit_scores(name, backend="hf", device="cuda:0", dtype="bfloat16", batch_size=16)
+    edit_scores("wudi", dtype="float32", batch_size=None, warnings=["programs ran <without> a sandbox"])
+    write_results(gather_files(params), params)
+    page = paths.REPORT.read_text(encoding="utf-8")
+    assert "backend hf; device cuda:0; data type bfloat16, float32; batch size 16, –" in page
+    assert "<li>wudi: programs ran &lt;without&gt; a sandbox</li>" in page
 
 
 def test_few_recipes_make_small_pictures(params: Params) -> None:
@@ -145,14 +158,18 @@ def test_few_recipes_make_small_pictures(params: Params) -> None:
 
 
 @pytest.mark.usefixtures("params")
-def test_the_stage_prints_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The finding and where the report lies; no half-written file is left."""
+def test_the_stage_prints_one_line_and_its_warnings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The finding, the groups and where the report lies; no half-written file is left."""
     monkeypatch.setattr("sys.argv", ["record"])
+    edit_scores("wudi", warnings=["the [backend] is not deterministic"])
     record.main()
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert out.startswith("wudi ranks first of 3 recipes")
-    assert out.endswith("Report: results/report.html\n")
+    assert out.endswith("Groups: a wudi, same; b average. Report: results/report.html\n")
     assert out.count("\n") == 1
+    assert err.splitlines()[-1] == "warning: wudi: the [backend] is not deterministic"
     assert not list(paths.RESULTS.rglob("*.partial"))
 
 
