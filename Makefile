@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint types bench bench-peers system clean
+.PHONY: help setup repro test gold lint types bench bench-peers system clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ repro: setup system ## run the whole experiment of params.yaml and print the lea
 
 test: setup system ## run the tests
 	python -m pytest --numprocesses 2 --dist loadfile
+
+gold: setup system ## score every published answer of the real benchmarks, which takes many minutes
+	python -m pytest -m gold
 
 lint: setup ## check style and formatting
 	ruff check .

@@ -12,7 +12,7 @@ from threading import Event
 from typing import Literal
 
 from flows.output import read_lines
-from flows.processes import end_family
+from tasks.processes import end_family
 from wudi.errors import WudiError
 
 Outcome = Literal["ran", "unchanged", "restored"]

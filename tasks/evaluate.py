@@ -4,14 +4,21 @@ import gzip
 import json
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks import paths
 from tasks.console import command, quiet, step, track
 from tasks.params import Params, load_params
 from tasks.stage import known, parse_model, required
 from tasks.timing import write_timing
+
+if TYPE_CHECKING:  # loading the harness takes seconds, which a mistake in params.yaml must not cost
+    from tasks.evaluation.backends.backend import Backend
+    from tasks.evaluation.benchmark import Loaded, Result
+    from tasks.evaluation.kept import KeptAnswers
+    from tasks.evaluation.settings import Evaluation
 
 
 def main() -> None:
@@ -31,31 +38,53 @@ def main() -> None:
 
 def evaluate(name: str, folder: Path, params: Params) -> None:
     """Write the scores and the answers of one model, which is loaded once for all benchmarks."""
-    from tasks.evaluation.benchmark import run_benchmark
-    from tasks.evaluation.harness import load_tasks
-    from tasks.evaluation.model import load_model, model_sha256, resumable
+    from tasks.evaluation.backends import check_backend, opened
+    from tasks.evaluation.benchmark import load_benchmarks
+    from tasks.evaluation.identity import model_sha256, what_answers
+    from tasks.evaluation.kept import kept_answers
     from tasks.evaluation.programs import CHECKER
 
     started = time.monotonic()
     evaluation = params.evaluation
+    check_backend(evaluation)
     CHECKER.use(evaluation.sandbox, track)
+    benchmarks = load_benchmarks(evaluation)
     sha256 = model_sha256(folder)
-    tasks = {benchmark: load_tasks(settings.task) for benchmark, settings in evaluation.benchmarks.items()}
-    model = load_model(folder, evaluation)
-    results = {}
-    with resumable(model, name, sha256, evaluation) as caching:
-        for benchmark, settings in evaluation.benchmarks.items():
-            model.subject = f"{name} on {benchmark}"
-            results[benchmark] = run_benchmark(benchmark, settings, tasks[benchmark], caching, evaluation)
-    scores = {benchmark: result.evaluation["score"] for benchmark, result in results.items()}
-    write_answers(paths.samples(name), {benchmark: result.answers for benchmark, result in results.items()})
-    evaluations = [result.evaluation | {"model_sha256": sha256} for result in results.values()]
-    write_scores(paths.scores(name), scores, evaluations)
-    write_timing("evaluate", name, time.monotonic() - started, str(model.device))
+    with opened(folder, evaluation) as backend:
+        answering = what_answers(sha256, backend, evaluation)
+        with kept_answers(paths.answers(name), answering, evaluation.model_dump(mode="json")) as kept:
+            results, spent = measure(name, benchmarks, backend, kept, evaluation)
+            scores = {benchmark: result.evaluation["score"] for benchmark, result in results.items()}
+            write_answers(paths.samples(name), {benchmark: result.answers for benchmark, result in results.items()})
+            evaluations = [result.evaluation | {"model_sha256": sha256} for result in results.values()]
+            write_scores(paths.scores(name), scores, evaluations)
+    write_timing("evaluate", name, time.monotonic() - started, backend.device, benchmarks=spent)
     step(f"evaluated {name}: " + ", ".join(f"{benchmark} {score:.3f}" for benchmark, score in scores.items()))
 
 
-def write_scores(path: Path, scores: dict[str, float], evaluations: list[dict[str, Any]]) -> None:
+def measure(
+    name: str, benchmarks: Sequence["Loaded"], backend: "Backend", kept: "KeptAnswers", evaluation: "Evaluation"
+) -> tuple[dict[str, "Result"], dict[str, dict[str, Any]]]:
+    """The result of each benchmark, and how fast each was measured."""
+    from tasks.evaluation.asking import Asking
+    from tasks.evaluation.benchmark import check_model, run_benchmark
+
+    for benchmark in benchmarks:
+        check_model(benchmark, backend)
+    results, spent = {}, {}
+    for benchmark in benchmarks:
+        started = time.monotonic()
+        model = Asking(backend, kept, f"{name} on {benchmark.name}")
+        results[benchmark.name] = run_benchmark(benchmark, model, evaluation)
+        spent[benchmark.name] = {
+            "seconds": round(time.monotonic() - started, 3),
+            "questions": results[benchmark.name].evaluation["questions"],
+            **model.spent.as_dict(),
+        }
+    return results, spent
+
+
+def write_scores(path: Path, scores: Mapping[str, float], evaluations: list[dict[str, Any]]) -> None:
     """The score file: what DVC's metrics table shows above what each score was measured with."""
     content = {**scores, "mean": sum(scores.values()) / len(scores), "evaluations": evaluations}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +93,7 @@ def write_scores(path: Path, scores: dict[str, float], evaluations: list[dict[st
     partial.replace(path)
 
 
-def write_answers(folder: Path, answers: dict[str, list[dict[str, Any]]]) -> None:
+def write_answers(folder: Path, answers: Mapping[str, list[dict[str, Any]]]) -> None:
     """One compressed file of JSON lines a benchmark; without a time stamp, so that equal answers give equal bytes."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

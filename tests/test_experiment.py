@@ -92,7 +92,8 @@ def lock(folder: Path) -> str:
 
 
 def test_results_are_there(project: Path) -> None:
-    for name in ("leaderboard.csv", "scores.csv", "comparisons.csv", "metrics.json", "report.html", "plots/similarity.png"):
+    tables = ("leaderboard.csv", "scores.csv", "comparisons.csv", "metrics.json")
+    for name in (*tables, "report.html", "plots/similarity.png"):
         assert (project / "results" / name).stat().st_size > 0
     assert "scores/wudi.json" in command(project, "dvc", "metrics", "show")
     status = command(project, "git", "status", "--short")

@@ -1,22 +1,41 @@
 """One benchmark on one model: its score with all that decides it, and every answer."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from lm_eval.api.model import CachingLM
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.evaluator import evaluate
 from transformers import set_seed
 
-from tasks.evaluation.harness import executes_programs
+from tasks.evaluation.answered import answers_of
+from tasks.evaluation.asking import Asking
+from tasks.evaluation.backends.backend import Backend
+from tasks.evaluation.counted import check_benchmarks, counted_score
+from tasks.evaluation.harness import executes_programs, load_tasks
 from tasks.evaluation.settings import Benchmark, Evaluation
 from tasks.strict import ParamsError
-from wudi.settings import nearest
 
 SEED = 1234
 """lm-eval's own default for the choice of few-shot examples."""
+PACKAGES = ("lm_eval", "transformers", "torch", "math-verify")
+"""Whose versions a score depends on."""
+UNPROTECTED = "sandbox: none: model-written programs ran unprotected, and could have forged their verdicts"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A benchmark whose tasks are loaded."""
+
+    name: str
+    settings: Benchmark
+    tasks: dict[str, Any]
+    """As `load_tasks` gives them."""
+
+    @property
+    def leaves(self) -> list[ConfigurableTask]:
+        """The tasks themselves, without their groups."""
+        return list(self.tasks["tasks"].values())
 
 
 @dataclass(frozen=True)
@@ -27,88 +46,82 @@ class Result:
     answers: list[dict[str, Any]]
 
 
-def run_benchmark(
-    name: str, benchmark: Benchmark, loaded: dict[str, Any], model: CachingLM, evaluation: Evaluation
-) -> Result:
-    """Ask the model every question of a benchmark (`loaded` by `load_tasks`) and score its answers as lm-eval does."""
-    tasks = loaded["tasks"]
+def load_benchmarks(evaluation: Evaluation) -> list[Loaded]:
+    """The tasks behind every benchmark of params.yaml, with their questions.
+
+    Raises:
+        ParamsError: lm-eval has no such task, metric or filter.
+    """
+    check_benchmarks(evaluation)
+    loaded = []
+    for name, settings in evaluation.benchmarks.items():
+        loaded.append(Loaded(name, settings, load_tasks(settings.task)))
+        for task in loaded[-1].leaves:
+            shots = task.config.num_fewshot or 0 if settings.num_fewshot is None else settings.num_fewshot
+            task.set_config("num_fewshot", shots)
+            task.set_fewshot_seed(SEED)
+    return loaded
+
+
+def check_model(benchmark: Loaded, backend: Backend) -> None:
+    """Make sure that the model can be asked: it has room for the answers, and a chat template where one is wanted.
+
+    Raises:
+        ParamsError: It cannot.
+    """
+    where, longest = f"evaluation.benchmarks.{benchmark.name}", backend.lm.max_length
+    for task in benchmark.leaves:
+        answer = (task.config.generation_kwargs or {}).get("max_gen_toks", backend.lm.max_gen_toks)
+        if task.OUTPUT_TYPE == "generate_until" and answer >= longest:
+            raise ParamsError(
+                f"{where}: {task.config.task} generates up to {answer} tokens, "
+                f"but the model takes {longest} in all; leave the benchmark out"
+            )
+    if benchmark.settings.chat_template and not backend.tokenizer.chat_template:
+        raise ParamsError(f"{where}.chat_template: the model's tokenizer has no chat template; takes false")
+
+
+def run_benchmark(benchmark: Loaded, model: Asking, evaluation: Evaluation) -> Result:
+    """Ask the model every question of a benchmark and score its answers as lm-eval does."""
+    settings, backend = benchmark.settings, model.backend
     set_seed(SEED)
-    for task in tasks.values():
-        check_length(name, task, model)
-        default = task.config.num_fewshot or 0
-        task.set_config("num_fewshot", default if benchmark.num_fewshot is None else benchmark.num_fewshot)
-        task.set_fewshot_seed(SEED)
     outcome = evaluate(
         lm=model,
-        task_dict=loaded,
-        limit=benchmark.limit,
-        apply_chat_template=benchmark.chat_template,
-        fewshot_as_multiturn=benchmark.chat_template,
+        task_dict=benchmark.tasks,
+        limit=settings.limit,
+        apply_chat_template=settings.chat_template,
+        fewshot_as_multiturn=settings.chat_template,
         confirm_run_unsafe_code=True,
     )
-    row = {key: value for key, value in outcome["results"][benchmark.task].items() if "," in key}
-    counted = counted_metric(name, benchmark, row)
+    row = {key: value for key, value in outcome["results"][settings.task].items() if "," in key}
+    others = {key: value for key, value in row.items() if "_stderr," not in key}
+    counted = counted_score(benchmark.name, settings, list(others))
+    score, stderr = others.pop(counted), row[counted.replace(",", "_stderr,", 1)]
+    answers = list(answers_of(outcome["samples"], counted))
+    runs_programs = any(executes_programs(task) for task in benchmark.leaves)
+    unprotected = (UNPROTECTED,) if runs_programs and evaluation.sandbox == "none" else ()
     metric, _, extraction = counted.partition(",")
-    answers = list(answers_of(outcome["samples"], metric, extraction))
-    first = next(iter(tasks.values()))
     return Result(
         {
-            "benchmark": name,
-            "task": benchmark.task,
-            "task_version": first.VERSION,
+            "benchmark": benchmark.name,
+            "task": settings.task,
+            "task_version": benchmark.leaves[0].VERSION,
             "metric": metric,
             "filter": extraction,
-            "score": row[counted],
-            "stderr": row[counted.replace(",", "_stderr,", 1)],
+            "score": score,
+            "stderr": stderr if isinstance(stderr, float) else None,
             "questions": len(answers),
-            "other_metrics": {key: value for key, value in row.items() if "_stderr," not in key and key != counted},
-            "num_fewshot": first.config.num_fewshot,
-            "limit": benchmark.limit,
-            "chat_template": benchmark.chat_template,
-            "sandbox": evaluation.sandbox if any(executes_programs(task) for task in tasks.values()) else None,
-            "versions": {package: version(package) for package in ("lm_eval", "transformers", "torch", "math-verify")},
+            "other_metrics": others,
+            "num_fewshot": benchmark.leaves[0].config.num_fewshot,
+            "limit": settings.limit,
+            "chat_template": settings.chat_template,
+            "backend": evaluation.backend,
+            "device": backend.device,
+            "dtype": backend.dtype,
+            "batch_size": backend.batch_size,
+            "sandbox": evaluation.sandbox if runs_programs else None,
+            "warnings": [*backend.warnings, *unprotected],
+            "versions": {package: version(package) for package in PACKAGES},
         },
         answers,
     )
-
-
-def check_length(name: str, task: ConfigurableTask, model: CachingLM) -> None:
-    """Raise a `ParamsError` where the model has no room for a prompt beside the answer."""
-    answer = (task.config.generation_kwargs or {}).get("max_gen_toks", model.max_gen_toks)
-    if task.OUTPUT_TYPE == "generate_until" and answer >= model.max_length:
-        raise ParamsError(
-            f"evaluation.benchmarks.{name}: {task.config.task} generates up to {answer} tokens, "
-            f"but the model takes {model.max_length} in all; leave the benchmark out"
-        )
-
-
-def counted_metric(name: str, benchmark: Benchmark, row: dict[str, Any]) -> str:
-    """The `metric,filter` that counts: as params.yaml says, else the task's first.
-
-    Raises:
-        ParamsError: The task has no such metric or filter.
-    """
-    known = [key for key in row if "_stderr," not in key]
-    for key in known:
-        metric, _, extraction = key.partition(",")
-        if benchmark.metric in (None, metric) and benchmark.filter in (None, extraction):
-            return key
-    wanted = f"{benchmark.metric or 'its first metric'},{benchmark.filter or 'its first filter'}"
-    raise ParamsError(
-        f"params.yaml: evaluation.benchmarks.{name}: {benchmark.task} has no {wanted}; {nearest(wanted, known)}"
-    )
-
-
-def answers_of(samples: dict[str, list[dict[str, Any]]], metric: str, extraction: str) -> Iterator[dict[str, Any]]:
-    """What was asked, answered and judged, task by task and question by question."""
-    counted = ((task, sample) for task in samples for sample in samples[task] if sample["filter"] == extraction)
-    for number, (task, sample) in enumerate(counted):
-        yield {
-            "question": number,
-            "task": task,
-            "prompt": sample["arguments"][0][0],
-            "generation": sample["resps"][0][0],
-            "extracted": sample["filtered_resps"][0],
-            "target": sample["target"],
-            "correct": float(sample[metric]),
-        }

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.sandbox import Isolation, check_available, run_programs
+from tasks.sandbox import Isolation, Verdict, check_available, run_programs
 from wudi.progress import Track, silent
 
 Program = tuple[str, str]
@@ -19,7 +19,7 @@ class ProgramChecker:
     """Verdicts on programs, each run once."""
 
     def __init__(self) -> None:
-        self._passed: dict[Program, bool] = {}
+        self._verdicts: dict[Program, Verdict] = {}
         self.isolation: Isolation = "bubblewrap"
         self.track: Track = silent
 
@@ -34,16 +34,24 @@ class ProgramChecker:
 
     def run(self, programs: Sequence[Program]) -> None:
         """Run the programs whose verdict is not known yet."""
-        new = [program for program in dict.fromkeys(programs) if program not in self._passed]
+        new = [program for program in dict.fromkeys(programs) if program not in self._verdicts]
         if not new:
             return
         verdicts = run_programs(new, isolation=self.isolation, track=self.track)
-        self._passed.update((program, verdict.passed) for program, verdict in zip(new, verdicts, strict=True))
+        self._verdicts.update(zip(new, verdicts, strict=True))
+
+    def known(self, candidate: str, test: str) -> Verdict | None:
+        """The verdict on a program that was run."""
+        return self._verdicts.get((candidate, test))
+
+    def verdict(self, candidate: str, test: str) -> Verdict:
+        """What becomes of the candidate when the test is run after it."""
+        self.run([(candidate, test)])
+        return self._verdicts[candidate, test]
 
     def passed(self, candidate: str, test: str) -> bool:
         """Whether the candidate passes the test."""
-        self.run([(candidate, test)])
-        return self._passed[candidate, test]
+        return self.verdict(candidate, test).passed
 
 
 CHECKER = ProgramChecker()

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, fie
 
 from tasks.sandbox import Isolation
 from tasks.strict import Name, Strict, fail
+from tasks.zoo import TASKS_FOLDER
 
 TASKS = {
     "gsm8k": "gsm8k",
@@ -34,6 +35,12 @@ class Benchmark(Strict):
     """The answer extraction that counts; null: the task's first."""
     chat_template: bool = False
     """Wrap prompts in the model's chat template."""
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether there is nothing in it that lm-eval could be without."""
+        zoo = {file.stem for file in TASKS_FOLDER.glob("*.yaml")}
+        return self.task in {*TASKS.values(), *zoo} and self.metric is None and self.filter is None
 
 
 class Server(Strict):

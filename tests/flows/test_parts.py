@@ -12,9 +12,9 @@ import yaml
 from flows.graph import Stage, select
 from flows.kinds import KINDS, Kind, kind_of
 from flows.output import BAR_SECONDS, Lines, read_lines
-from flows.processes import end_family
 from flows.slots import Slots, listed_gpus, visible_gpus
 from flows.stage import Order, StageFailed, Stopped, run_stage
+from tasks.processes import end_family
 from tests.conftest import ROOT
 
 
@@ -59,7 +59,7 @@ def test_a_process_left_behind_does_not_hold_the_reader():
 
 def test_what_ignores_signals_is_ended_in_other_sessions_too(monkeypatch: pytest.MonkeyPatch):
     steps = ((signal.SIGINT, 0.3), (signal.SIGTERM, 0.3), (signal.SIGKILL, 2.0))
-    monkeypatch.setattr("flows.processes.STEPS", steps)
+    monkeypatch.setattr("tasks.processes.STEPS", steps)
     script = "trap '' INT TERM; setsid sleep 60 & echo $!; while :; do sleep 0.1; done"
     with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None

@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 from lm_eval.api.instance import Instance
 
-from tasks.evaluation import server as evaluation_server
-from tasks.evaluation.server_process import free_port, running
+from tasks.evaluation.backends import server as evaluation_server
+from tasks.evaluation.backends.server_process import free_port, running
 from tasks.evaluation.settings import Evaluation
 from tests.conftest import ROOT
 

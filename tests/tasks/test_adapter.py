@@ -14,8 +14,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from tasks import paths
-from tasks.evaluation.hf import load_hf
-from tasks.evaluation.model import model_sha256
+from tasks.evaluation.backends.hf import load_hf
+from tasks.evaluation.identity import model_sha256
 from tasks.params import Params, load_params
 from tasks.zoo import ZooSettings, train
 from tests.conftest import ROOT

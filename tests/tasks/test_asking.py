@@ -18,11 +18,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from tasks import paths
 from tasks.evaluate import evaluate
-from tasks.evaluation import hf
 from tasks.evaluation.asking import Asking
-from tasks.evaluation.hf import Transformers, load_hf
+from tasks.evaluation.backends import hf
+from tasks.evaluation.backends.hf import Transformers, load_hf
+from tasks.evaluation.backends.room import prompts_with_room
 from tasks.evaluation.kept import KeptAnswers, kept_answers
-from tasks.evaluation.room import prompts_with_room
 from tasks.evaluation.settings import Evaluation
 from tasks.params import Params, load_params
 from tasks.zoo.tokenizer import train_tokenizer

@@ -35,6 +35,7 @@ def process_results(document, results):
     if said == "deep": return process_results.__code__ and deep(1)
     if said == "noise": print("{}"); os.write(1, b"null\\n")
     if said == "fault": document["nothing"]
+    if said == "no numbers": return {"right": object()}
     if said == "secret": return {"right": int("HF_TOKEN" in os.environ)}
     if said == "alarm": return {"right": interrupted(work)}
     if said == "alarm asleep": return {"right": interrupted(lambda: time.sleep(1.5))}
@@ -217,6 +218,8 @@ def test_workers_do_not_see_the_environment(judge: Callable[..., Any], monkeypat
 def test_a_fault_of_the_judge_stops_the_evaluation(judge: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(WudiError, match=r"KeyError: 'nothing'.*\['fault'\]"):
         judged(judge, HALF["answer"], "fault")
+    with pytest.raises(WudiError, match=r"TypeError: .*object"):
+        judged(judge, HALF["answer"], "no numbers")
     file = tmp_path / "utils.py"
     file.write_text(JUDGE)
     function = loaded(file)

@@ -1,5 +1,6 @@
 """Evaluation behind real servers: the same questions and answers as in this process, of the right model."""
 
+import json
 import random
 import time
 from collections.abc import Sequence
@@ -7,17 +8,20 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.models.huggingface import HFLM
 from safetensors.torch import load_file, save_file
 
-from tasks import processes
-from tasks.evaluation.completions import Refused
+from tasks import paths, processes
+from tasks.evaluate import evaluate
+from tasks.evaluation.backends.completions import Refused
+from tasks.evaluation.backends.server import BATCHED, serve
+from tasks.evaluation.backends.vllm import check_vllm, load_vllm
 from tasks.evaluation.harness import load_tasks
-from tasks.evaluation.server import serve
 from tasks.evaluation.settings import Evaluation
-from tasks.evaluation.vllm import check_vllm, load_vllm
+from tasks.params import load_params
 from tasks.strict import ParamsError
 from tasks.zoo import ZooSettings, train
 from tests.conftest import ROOT
@@ -74,6 +78,25 @@ def test_answers_and_likelihoods_are_those_of_transformers(zoo_model: Path, tmp_
     sent = requests_in(log)
     assert {(body["temperature"], body["seed"]) for body in sent} == {(0, 1234)}
     assert max(len(body["prompt"][0]) + body["max_tokens"] for body in sent) == own.max_length
+
+
+def test_a_whole_evaluation_gives_the_samples_of_transformers(zoo_model: Path) -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["experts"] = {"one": {"source": "zoo:gsm8k", "revision": None, "benchmarks": ["gsm8k"]}}
+    values["evaluation"] = {
+        "device": "cpu",
+        "batch_size": 1,
+        "benchmarks": {"gsm8k": {"task": "zoo_gsm8k", "limit": 6}},
+    }
+    served = {"backend": "server", "server": {"command": command()}}
+    samples = []
+    for name, backend in (("here", {}), ("served", served)):
+        paths.PARAMS.write_text(yaml.safe_dump(values | {"evaluation": values["evaluation"] | backend}))
+        evaluate(name, zoo_model, load_params())
+        samples.append((paths.samples(name) / "gsm8k.jsonl.gz").read_bytes())
+    assert samples[0] == samples[1]
+    (entry,) = json.loads(paths.scores("served").read_text())["evaluations"]
+    assert BATCHED in entry["warnings"]
 
 
 def test_a_chat_is_the_same_text(zoo_model: Path, tmp_path: Path) -> None:

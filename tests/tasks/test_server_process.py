@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from tasks import processes
-from tasks.evaluation import server as evaluation_server
-from tasks.evaluation.server import serve
-from tasks.evaluation.server_process import check_command, free_port, running
+from tasks.evaluation.backends import server as evaluation_server
+from tasks.evaluation.backends.server import serve
+from tasks.evaluation.backends.server_process import check_command, free_port, running
 from tasks.evaluation.settings import Server
 from tasks.strict import ParamsError
 from tests.tasks.serving import SERVER, command, settings, started_by
@@ -70,7 +70,7 @@ def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
 SERVED = [*SERVER, "--model", ".", "--port", str(free_port()), "--canned", "four", "--pids", "pids"]
 EVALUATING = """
 import sys, time
-from tasks.evaluation.server_process import running
+from tasks.evaluation.backends.server_process import running
 with running(sys.argv[1:], "model"):
     print("up", flush=True)
     time.sleep(600)

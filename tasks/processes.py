@@ -4,25 +4,28 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 
 import psutil
 
-STEPS: tuple[tuple[signal.Signals, float], ...] = (
+Step = tuple[signal.Signals, float]
+"""A signal, and the seconds that it is given."""
+
+STEPS: tuple[Step, ...] = (
     (signal.SIGINT, 5.0),
     (signal.SIGTERM, 3.0),
     (signal.SIGKILL, 2.0),
 )
-"""Each signal, and the seconds that it is given. First the one of Ctrl-C, as at a terminal: DVC leaves its files in
-order, a stage says what it kept."""
+"""First the signal of Ctrl-C, as at a terminal: DVC leaves its files in order, a stage says what it kept."""
 
 
-def end_family(process: subprocess.Popen[bytes]) -> None:
+def end_family(process: subprocess.Popen[bytes], steps: Sequence[Step] | None = None) -> None:
     """End a process that leads a group, the group, and its descendants in other groups.
 
     Returns as soon as all have ended; at once when they have ended before.
     """
     family: set[psutil.Process] = set()
-    for step, patience in STEPS:
+    for step, patience in steps or STEPS:
         family |= members(process.pid) | descendants(process.pid)
         if not send(step, family):
             break
