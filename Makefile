@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test gold lint types bench bench-peers system clean
+.PHONY: help setup repro test gold lint types bench bench-peers bench-evaluation system clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ bench: setup ## measure speed and memory, write docs/performance.md
 
 bench-peers: setup ## measure merges beside mergekit in its own environment
 	python -m benchmarks.peers
+
+bench-evaluation: setup ## measure evaluations beside lm-eval's own command line
+	python -m benchmarks.evaluation
 
 clean: ## remove the environment and caches, keep results
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache

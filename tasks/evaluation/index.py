@@ -2,7 +2,7 @@
 
 The harness parses its 14,000 task files to know their names, which takes it longer than to load a small model. A task,
 a group or a tag can only be defined by a file in which its name stands, so a search through the files' text leaves a
-folder or two to index. Where a group's members turn out to live elsewhere, the whole harness is indexed after all.
+folder or two to index. Where members of a group live elsewhere, the whole harness is indexed after all.
 """
 
 import re
@@ -29,11 +29,7 @@ def load(name: str) -> dict[str, Any]:
     Raises:
         ParamsError: lm-eval has no such task.
     """
-    try:
-        loaded: dict[str, Any] = manager_with(name).load([name])
-    except KeyError:
-        loaded = whole_index(name).load([name])
-    return loaded
+    return dict(manager_with(name).load([name]))
 
 
 def described(name: str) -> dict[str, Any]:
@@ -56,10 +52,32 @@ def described(name: str) -> dict[str, Any]:
     return dict(load_yaml(entry.yaml_path, resolve_func=False, recursive=True))
 
 
+@cache
 def manager_with(name: str) -> TaskManager:
-    """An index in which the name is."""
-    manager = TaskManager(include_path=[str(TASKS_FOLDER), *folders_naming(name)], include_defaults=False)
-    return manager if name in manager.all_tasks else whole_index(name)
+    """An index in which the name is, and of a group every member, as small as may be.
+
+    Most tasks lie in a folder whose name theirs begins with. A tag alone may be spread over several.
+    """
+    likely = [str(folder) for folder in task_files() if name.startswith(folder.name)]
+    manager = restricted_to(likely)
+    if not is_complete(manager, name) or manager.task_index[name].kind is Kind.TAG:
+        manager = restricted_to(sorted({*likely, *folders_naming(name)}))
+    return manager if is_complete(manager, name) else whole_index(name)
+
+
+def is_complete(manager: TaskManager, name: str) -> bool:
+    """Whether an index has a task, or a group with all of its members."""
+    entry = manager.task_index.get(name)
+    if entry is None or entry.kind is not Kind.GROUP:
+        return entry is not None
+    members = (entry.cfg or {}).get("task", [])
+    names = [member if isinstance(member, str) else member.get("task") for member in members]
+    return all(isinstance(member, str) and is_complete(manager, member) for member in names)
+
+
+def restricted_to(folders: list[str]) -> TaskManager:
+    """An index of the zoo's tasks and of some folders of the harness."""
+    return TaskManager(include_path=[str(TASKS_FOLDER), *folders], include_defaults=False)
 
 
 def folders_naming(name: str) -> list[str]:
