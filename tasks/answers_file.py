@@ -1,7 +1,8 @@
-"""A model's answers to one benchmark, as `tasks.evaluate` writes them: samples/NAME/BENCHMARK.jsonl.gz."""
+"""A model's answers, a compressed file of JSON lines for each benchmark: samples/NAME/BENCHMARK.jsonl.gz."""
 
 import gzip
 import json
+import shutil
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,24 @@ class Answer:
             detail=None if values.get("detail") is None else str(values["detail"]),
             loglikelihoods=[float(value) for value in values.get("loglikelihoods") or ()],
         )
+
+
+def write_answers(folder: Path, answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Write the files of a model, which appear together; without a time stamp, so that equal answers give equal bytes.
+
+    Args:
+        folder: The model's.
+        answers: The lines of each benchmark. Letters beyond ASCII are spelt out, since what a server sent may hold
+            halves of letters, which no encoding takes.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for benchmark, lines in answers.items():
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (partial / f"{benchmark}.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
 
 
 def read_answers(path: Path, remedy: str) -> list[Answer]:

@@ -1,14 +1,13 @@
 """Measure a model on every benchmark: `python -m tasks.evaluate base`, `... expert NAME` or `... recipe NAME`."""
 
-import gzip
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import paths
+from tasks.answers_file import write_answers
 from tasks.console import command, quiet, step, track
 from tasks.params import Params, load_params
 from tasks.stage import known, parse_model, required
@@ -91,18 +90,6 @@ def write_scores(path: Path, scores: Mapping[str, float], evaluations: list[dict
     partial = path.with_suffix(".tmp")
     partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-def write_answers(folder: Path, answers: Mapping[str, list[dict[str, Any]]]) -> None:
-    """One compressed file of JSON lines a benchmark; without a time stamp, so that equal answers give equal bytes."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for benchmark, lines in answers.items():
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        (partial / f"{benchmark}.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """What the other stages wrote, as pandas tables; a missing or broken file is one line that says how to mend it."""
 
-import gzip
 import json
 import math
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from tasks import paths
+from tasks.answers_file import read_answers
 from wudi.errors import WudiError
 
 STAGES = {"base": "evaluate_base", "expert": "evaluate_expert@{name}", "recipe": "evaluate_recipe@{name}"}
@@ -109,20 +108,9 @@ def load_answers(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.Data
 def correctness(name: str, kind: str, benchmark: str) -> pd.Series:
     """One model's answers on one benchmark: 1 for right, 0 for wrong, by (task, question) in ascending order."""
     path = paths.samples(name) / f"{benchmark}.jsonl.gz"
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            answers = [json.loads(line) for line in lines]
-        table = pd.DataFrame(
-            {
-                "task": [str(answer["task"]) for answer in answers],
-                "question": [int(answer["question"]) for answer in answers],
-                "correct": [float(answer["correct"]) for answer in answers],
-            }
-        )
-    except FileNotFoundError:
-        raise unusable(path, "not found", kind, name) from None
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise unusable(path, f"not a samples file ({error!r})", kind, name) from None
+    answers = read_answers(path, remedy(kind, name))
+    rows = [(answer.task, answer.question, answer.correct) for answer in answers]
+    table = pd.DataFrame(rows, columns=["task", "question", "correct"])
     if not np.isfinite(table["correct"]).all():
         raise unusable(path, "has an answer of which `correct` is no finite number", kind, name)
     return table.set_index(["task", "question"])["correct"].sort_index()
@@ -206,4 +194,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def unusable(path: Path, problem: str, kind: str, name: str) -> WudiError:
     """A file that cannot be used, and the command that makes it."""
-    return WudiError(f"{path}: {problem}; make it with: dvc repro {STAGES[kind].format(name=name)}")
+    return WudiError(f"{path}: {problem}; {remedy(kind, name)}")
+
+
+def remedy(kind: str, name: str) -> str:
+    """How the scores and the answers of a model are made."""
+    return f"make it with: dvc repro {STAGES[kind].format(name=name)}"

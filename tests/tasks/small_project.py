@@ -1,6 +1,5 @@
 """A project with two benchmarks and three recipes, as the stages before `record` leave it."""
 
-import gzip
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import yaml
 
-from tasks import paths
+from tasks import answers_file, paths
 from tasks.params import Params, load_params
 
 EXPERTS = {"gsm8k": "gsm", "math": "maths"}
@@ -96,21 +95,15 @@ def write(path: Path, text: str) -> None:
 
 def write_answers(folder: Path, name: str, by_benchmark: Mapping[str, Sequence[float]]) -> None:
     """Write a model's scores and samples, as `tasks.evaluate` does."""
-    evaluations = []
+    evaluations, lines = [], {}
     for benchmark, correct in by_benchmark.items():
-        lines = [
-            json.dumps(
-                {"question": number, "task": f"zoo_{benchmark}", "generation": "<b>\ud83d</b>", "correct": value}
-            )
-            for number, value in enumerate(correct)
-        ]
-        samples = folder / paths.samples(name) / f"{benchmark}.jsonl.gz"
-        samples.parent.mkdir(parents=True, exist_ok=True)
-        samples.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
+        task = f"zoo_{benchmark}"
+        same = {"task": task, "prompt": "?", "generation": "<b>\ud83d</b>", "extracted": "1", "target": "1"}
+        lines[benchmark] = [{"question": number, **same, "correct": value} for number, value in enumerate(correct)]
         evaluations.append(
             {
                 "benchmark": benchmark,
-                "task": f"zoo_{benchmark}",
+                "task": task,
                 "metric": "exact_match",
                 "filter": "strict-match",
                 "score": float(np.mean(correct)),
@@ -126,4 +119,5 @@ def write_answers(folder: Path, name: str, by_benchmark: Mapping[str, Sequence[f
                 "versions": {"lm_eval": "0.4.13"},
             }
         )
+    answers_file.write_answers(folder / paths.samples(name), lines)
     write(folder / paths.scores(name), json.dumps({"mean": 0.5, "evaluations": evaluations}))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tasks.answers_file import Answer, read_answers
+from tasks.answers_file import Answer, read_answers, write_answers
 from tasks.reading.choose import Entry, entries_of
 from tasks.reading.count import kind
 from tasks.reading.page import Page
@@ -106,3 +106,18 @@ def test_functions_that_a_question_gives_are_no_examples() -> None:
     prompts = ["import math\n\n\ndef f():\n    pass\n\ndef g():\n", "def h():\n    pass\n\ndef i():\n"]
     assert questions_of(prompts) == prompts
     assert questions_of(prompts[:1]) == prompts[:1]
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    """Any text, halves of letters too; nothing of the files before; the same bytes every time."""
+    lines = [line(number, 0.5, generation=text) for number, text in enumerate(["\ud83d", "é\x00\u2028", "", "\n"])]
+    written = []
+    for benchmarks in (["sums", "old"], ["sums"], ["sums"]):
+        write_answers(tmp_path / "wudi", dict.fromkeys(benchmarks, lines))
+        written.append((tmp_path / "wudi" / "sums.jsonl.gz").read_bytes())
+    assert len(set(written)) == 1
+    assert [file.name for file in tmp_path.rglob("*.gz")] == ["sums.jsonl.gz"]
+    answers = read_answers(tmp_path / "wudi" / "sums.jsonl.gz", "no remedy")
+    assert [(answer.question, answer.generation) for answer in answers] == [
+        (entry["question"], entry["generation"]) for entry in lines
+    ]
