@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import shutil
 import zlib
 from collections.abc import Mapping, Sequence
@@ -46,6 +47,9 @@ class Answer:
         Raises:
             KeyError, TypeError, ValueError: It is no answer.
         """
+        correct = float(values["correct"])
+        if not math.isfinite(correct):
+            raise ValueError("`correct` is no finite number")
         return cls(
             question=int(values["question"]),
             task=str(values["task"]),
@@ -53,7 +57,7 @@ class Answer:
             generation=values["generation"],
             extracted=values["extracted"],
             target=values["target"],
-            correct=float(values["correct"]),
+            correct=correct,
             verdicts={str(name): float(verdict) for name, verdict in (values.get("verdicts") or {}).items()},
             detail=None if values.get("detail") is None else str(values["detail"]),
             loglikelihoods=[float(value) for value in values.get("loglikelihoods") or ()],
@@ -96,4 +100,6 @@ def read_answers(path: Path, remedy: str) -> list[Answer]:
         raise WudiError(f"{path}: not found; {remedy}") from None
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WudiError(f"{path}: not a samples file (line {len(answers) + 1}: {error!r}); {remedy}") from None
+    if len({answer.question for answer in answers}) < len(answers):
+        raise WudiError(f"{path}: not a samples file (questions of one number); {remedy}")
     return answers

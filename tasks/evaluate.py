@@ -50,7 +50,7 @@ def evaluate(name: str, folder: Path, params: Params) -> None:
     benchmarks = load_benchmarks(evaluation)
     sha256 = model_sha256(folder)
     with opened(folder, evaluation) as backend:
-        answering = what_answers(sha256, backend, evaluation)
+        answering = what_answers(folder, sha256, backend, evaluation)
         with kept_answers(paths.answers(name), answering, evaluation.model_dump(mode="json")) as kept:
             results, spent = measure(name, benchmarks, backend, kept, evaluation)
             scores = {benchmark: result.evaluation["score"] for benchmark, result in results.items()}

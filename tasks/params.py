@@ -160,6 +160,21 @@ class Params(Strict):
         }
 
 
+class UniqueKeys(yaml.SafeLoader):
+    """YAML in which no key stands twice in one place: of two recipes of one name the first would vanish."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping, unless a key stands in it twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value} stands here twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load_params(path: Path = paths.PARAMS) -> Params:
     """Read and check params.yaml.
 
@@ -167,7 +182,7 @@ def load_params(path: Path = paths.PARAMS) -> Params:
         ParamsError: The file is missing, is no YAML, or has mistakes: all of them, one a line.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
     except FileNotFoundError:
         raise ParamsError(f"{path}: not found; run this in the project's root folder") from None
     except (yaml.YAMLError, ValueError) as error:

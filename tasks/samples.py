@@ -44,6 +44,9 @@ def main() -> None:
             console.out(line, highlight=False)
         return
     console.print(summary(entries, models, options.benchmark), markup=False)
+    if any(entry.prompts_differ for entry in entries):
+        note = f"{models[1]} was asked with other prompts than {models[0]}; shown are those of {models[0]}."
+        console.print(note, markup=False)
     if options.rule:
         console.print(f"{RULES[options.rule][0].format(*models)}: {len(selected)}", markup=False)
     if options.count and selected:

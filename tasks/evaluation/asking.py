@@ -18,7 +18,7 @@ from lm_eval.api.model import LM
 from transformers import set_seed
 
 from tasks.console import bar
-from tasks.evaluation.backends.backend import Backend
+from tasks.evaluation.backends.backend import Backend, answer_tokens
 from tasks.evaluation.kept import KeptAnswers
 
 
@@ -42,6 +42,7 @@ class Asking(LM):
         super().__init__()
         self.backend, self.kept, self.subject = backend, kept, subject
         self.spent = Spent()
+        self.cut = 0
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """What the model writes after each prompt, up to a stop string."""
@@ -64,13 +65,29 @@ class Asking(LM):
         """Of the model that is asked."""
         return str(self.backend.lm.tokenizer_name)
 
+    def cut_prompts(self) -> list[str]:
+        """A warning where prompts lost their beginning."""
+        room = self.backend.lm.max_length
+        return [f"{self.cut} prompts lost their beginning: the model takes {room} tokens in all"] if self.cut else []
+
+    def _is_cut(self, kind: str, request: Instance) -> bool:
+        """Whether a prompt has no room beside its answer."""
+        prompt, answer = request.args
+        room = self.backend.lm.max_length - (answer_tokens(answer, self.backend.lm) if kind == "generate_until" else 0)
+        text = prompt if kind == "generate_until" else prompt + answer
+        # A token is at least a letter of a text of this kind, so short ones need not be counted.
+        return len(text.encode()) > room and self.backend.prompt_tokens(text) > room
+
     def _answers(self, kind: str, requests: list[Instance]) -> list[Any]:
         answers: list[Any] = [None] * len(requests)
+        self.cut += 0 if kind == "loglikelihood_rolling" else sum(self._is_cut(kind, request) for request in requests)
         with bar(self.subject, len(requests)) as advance:
             self.backend.lm.set_cache_hook(Counting(advance))
-            for number, places in enumerate(self._batches(kind, requests)):
+            batches = self._batches(kind, requests)
+            planned = self.backend.batch_size
+            for number, places in enumerate(batches):
                 batch = [requests[place] for place in places]
-                key = batch_key(kind, number, batch)
+                key = batch_key(kind, planned, number, batch)
                 found = self.kept.find(key)
                 if found is None:
                     given = self._ask(kind, key, batch)
@@ -102,8 +119,7 @@ class Asking(LM):
         for place, request in enumerate(requests):
             group = json.dumps(request.args[1], sort_keys=True) if kind == "generate_until" else ""
             groups.setdefault(group, []).append(place)
-        prompts = {request.args[0] for request in requests}
-        lengths = {prompt: self.backend.length(prompt) for prompt in prompts}
+        lengths = {prompt: self.backend.length(prompt) for prompt in {request.args[0] for request in requests}}
         batches = []
         for places in groups.values():
             places.sort(key=lambda place: (-lengths[requests[place].args[0]], requests[place].args[0]))
@@ -122,10 +138,11 @@ class Counting:
         self.advance(1)
 
 
-def batch_key(kind: str, number: int, batch: Sequence[Instance]) -> str:
+def batch_key(kind: str, planned: int | None, number: int, batch: Sequence[Instance]) -> str:
     """What a batch's answers are kept under: everything that is asked in it, and its place among the others.
 
-    The place tells apart batches that ask the same and sample their answers.
+    The place tells apart batches that ask the same and sample their answers; the planned number of prompts at a time,
+    those of choices, of which several batches are asked in one go.
     """
-    asked = json.dumps([kind, number, [request.args for request in batch]])
+    asked = json.dumps([kind, planned, number, [request.args for request in batch]])
     return hashlib.sha256(asked.encode()).hexdigest()

@@ -10,9 +10,10 @@ from transformers import set_seed
 
 from tasks.evaluation.answered import answers_of
 from tasks.evaluation.asking import Asking
-from tasks.evaluation.backends.backend import Backend
-from tasks.evaluation.counted import check_benchmarks, counted_score
-from tasks.evaluation.harness import executes_programs, load_tasks
+from tasks.evaluation.backends.backend import Backend, answer_tokens
+from tasks.evaluation.counted import check_benchmarks, check_verdict, counted_score
+from tasks.evaluation.executing import executes_programs
+from tasks.evaluation.harness import load_tasks
 from tasks.evaluation.settings import Benchmark, Evaluation
 from tasks.strict import ParamsError
 
@@ -57,10 +58,24 @@ def load_benchmarks(evaluation: Evaluation) -> list[Loaded]:
     for name, settings in evaluation.benchmarks.items():
         loaded.append(Loaded(name, settings, load_tasks(settings.task)))
         for task in loaded[-1].leaves:
-            shots = task.config.num_fewshot or 0 if settings.num_fewshot is None else settings.num_fewshot
-            task.set_config("num_fewshot", shots)
-            task.set_fewshot_seed(SEED)
+            set_shots(name, settings.num_fewshot, task)
+            check_verdict(name, settings, task)
     return loaded
+
+
+def set_shots(name: str, shots: int | None, task: ConfigurableTask) -> None:
+    """Set how many examples stand before a question, by default as many as the task has it.
+
+    Raises:
+        ParamsError: The task has not so many.
+    """
+    if shots and (available := len(list(task.fewshot_docs() or ()))) < shots:
+        raise ParamsError(
+            f"params.yaml: evaluation.benchmarks.{name}.num_fewshot: got {shots}, but {task.config.task} has "
+            f"{available} examples"
+        )
+    task.set_config("num_fewshot", task.config.num_fewshot or 0 if shots is None else shots)
+    task.set_fewshot_seed(SEED)
 
 
 def check_model(benchmark: Loaded, backend: Backend) -> None:
@@ -69,9 +84,9 @@ def check_model(benchmark: Loaded, backend: Backend) -> None:
     Raises:
         ParamsError: It cannot.
     """
-    where, longest = f"evaluation.benchmarks.{benchmark.name}", backend.lm.max_length
+    where, longest = f"params.yaml: evaluation.benchmarks.{benchmark.name}", backend.lm.max_length
     for task in benchmark.leaves:
-        answer = (task.config.generation_kwargs or {}).get("max_gen_toks", backend.lm.max_gen_toks)
+        answer = answer_tokens(task.config.generation_kwargs or {}, backend.lm)
         if task.OUTPUT_TYPE == "generate_until" and answer >= longest:
             raise ParamsError(
                 f"{where}: {task.config.task} generates up to {answer} tokens, "
@@ -111,6 +126,7 @@ def run_benchmark(benchmark: Loaded, model: Asking, evaluation: Evaluation) -> R
             "score": score,
             "stderr": stderr if isinstance(stderr, float) else None,
             "questions": len(answers),
+            "questions_available": sum(counts["original"] for counts in outcome["n-samples"].values()),
             "other_metrics": others,
             "num_fewshot": benchmark.leaves[0].config.num_fewshot,
             "limit": settings.limit,
@@ -120,7 +136,7 @@ def run_benchmark(benchmark: Loaded, model: Asking, evaluation: Evaluation) -> R
             "dtype": backend.dtype,
             "batch_size": backend.batch_size,
             "sandbox": evaluation.sandbox if runs_programs else None,
-            "warnings": [*backend.warnings, *unprotected],
+            "warnings": [*backend.warnings, *unprotected, *model.cut_prompts()],
             "versions": {package: version(package) for package in PACKAGES},
         },
         answers,

@@ -9,13 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from lm_eval.api.registry import is_higher_better
+from lm_eval.api.registry import get_metric_aggregation, is_higher_better
+from lm_eval.api.task import ConfigurableTask
 from lm_eval.config.group import AggMetricConfig
 
 from tasks.evaluation.index import described
 from tasks.evaluation.settings import Benchmark, Evaluation
 from tasks.strict import ParamsError
 from wudi.settings import nearest
+
+MEANS = ("mean", "nanmean")
+"""The aggregations of lm-eval under which each question has a number of its own."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Scores:
     filters: tuple[str, ...] | None
     lower: frozenset[str] = frozenset()
     """The metrics that are better when they are lower."""
+    pooled: frozenset[str] = frozenset()
+    """The metrics that are made of all answers together and say nothing of a single one."""
 
     @classmethod
     def described(cls, description: Mapping[str, Any]) -> Self:
@@ -44,7 +50,16 @@ class Scores:
             for metric, higher in better.items()
             if (is_higher_better(metric) if higher is None else higher) is False
         )
-        return cls(metrics if metrics and not own_functions else None, names if description else None, lower)
+        pooled = frozenset(str(entry["metric"]) for entry in entries if not is_mean(entry))
+        return cls(metrics if metrics and not own_functions else None, names if description else None, lower, pooled)
+
+
+def is_mean(entry: Mapping[str, Any]) -> bool:
+    """Whether a metric of a task's file is a mean over questions, or may be: own functions are not looked into."""
+    aggregation = str(entry.get("aggregation") or "")
+    if not aggregation:
+        aggregation = getattr(get_metric_aggregation(str(entry["metric"])), "__name__", MEANS[0])
+    return aggregation in MEANS or "/" in aggregation
 
 
 def check_benchmarks(evaluation: Evaluation) -> None:
@@ -72,11 +87,41 @@ def check_choice(name: str, benchmark: Benchmark, scores: Scores) -> None:
                 f"{where(name)}.{setting}: got {value!r}, which {benchmark.task} has not; {nearest(value, list(known))}"
             )
     metric = benchmark.metric or (scores.metrics or ("",))[0]
+    others = [known for known in scores.metrics or () if known not in scores.lower | scores.pooled]
+    takes = f"takes {'metric: ' + ' or '.join(others) if others else 'another task'}"
     if metric in scores.lower:
-        better = [known for known in scores.metrics or () if known not in scores.lower]
         raise ParamsError(
             f"{where(name)}: {metric} of {benchmark.task} is better when it is lower, and so no percentage of the "
-            f"expert's; takes {'metric: ' + ' or '.join(better) if better else 'another task'}"
+            f"expert's; {takes}"
+        )
+    if metric in scores.pooled:
+        raise ParamsError(
+            f"{where(name)}: {metric} of {benchmark.task} says nothing of a single question, so models cannot be "
+            f"compared by it; {takes}"
+        )
+
+
+def check_verdict(name: str, benchmark: Benchmark, task: ConfigurableTask) -> None:
+    """Make sure that a metric which a task's own function gathers has a number for each question.
+
+    One question is scored with an empty answer to see; what cannot be scored so is left to the evaluation.
+
+    Raises:
+        ParamsError: It has none.
+    """
+    own = any(callable(entry.get("aggregation")) for entry in task.config.metric_list or [])
+    if task.OUTPUT_TYPE != "generate_until" or not own:
+        return
+    try:
+        verdicts = task.process_results(next(iter(task.eval_docs)), [""])
+    except Exception:  # of any task's own code
+        return
+    metric = benchmark.metric or next(iter(verdicts))
+    numbers = [known for known, value in verdicts.items() if isinstance(value, int | float)]
+    if metric not in numbers:
+        raise ParamsError(
+            f"{where(name)}.metric: {metric} of {benchmark.task} says nothing of a single question, so models cannot "
+            f"be compared by it; takes {' or '.join(numbers) or 'the metric of another task'}"
         )
 
 

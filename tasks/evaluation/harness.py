@@ -4,50 +4,46 @@ Prompts, few-shot examples, stop strings, filters and post-processing are the ha
 running programs or by computer algebra, works ahead of the harness, in processes of its own.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from lm_eval.api.task import ConfigurableTask
+from datasets.exceptions import DatasetsError
 
 from tasks.evaluation import index
 from tasks.evaluation.dependencies import replaced_dependencies
+from tasks.evaluation.executing import execute_ahead, refuse_programs
 from tasks.evaluation.judging import judge_ahead
-from tasks.evaluation.programs import CHECKER, pass_at_1
+from tasks.strict import ParamsError
 
 
 def load_tasks(name: str) -> dict[str, Any]:
     """The tasks and groups behind a name, as `lm_eval.evaluate` takes them.
 
     Raises:
-        ParamsError: lm-eval has no such task.
+        ParamsError: lm-eval has no such task, its data or packages are not at hand, or it runs programs by itself.
     """
-    with replaced_dependencies():
+    with replaced_dependencies(), told_in_a_line(name):
         loaded = index.load(name)
     for task in loaded["tasks"].values():
+        refuse_programs(task)
         execute_ahead(task)
         judge_ahead(task)
     return loaded
 
 
-def executes_programs(task: ConfigurableTask) -> bool:
-    """Whether a task's score comes from running what the model wrote."""
-    return bool(getattr(task, "UNSAFE_CODE", False)) or pass_at_1 in task._metric_fn_list.values()
-
-
-def execute_ahead(task: ConfigurableTask) -> None:
-    """Run all programs of a task in parallel once its answers are extracted, before they are scored one by one."""
-    if not executes_programs(task):
-        return
-    apply_filters = task.apply_filters
-
-    def apply_filters_and_execute() -> None:
-        apply_filters()
-        CHECKER.run(
-            [
-                (candidate, str(task.doc_to_target(instance.doc)))
-                for instance in task.instances
-                for answer in instance.filtered_resps.values()
-                for candidate in (answer if isinstance(answer, list) else [answer])
-            ]
-        )
-
-    task.apply_filters = apply_filters_and_execute
+@contextmanager
+def told_in_a_line(name: str) -> Iterator[None]:
+    """Make one error of what goes wrong when a task's code and data are loaded."""
+    where = f"params.yaml: evaluation.benchmarks: {name}"
+    try:
+        yield
+    except ImportError as error:
+        needed = f"pip install {error.name}" if error.name else str(error)
+        raise ParamsError(f"{where} needs a package that is not installed: {needed}") from None
+    except (OSError, ValueError, DatasetsError) as error:
+        problem = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ParamsError(
+            f"{where}: its data cannot be read ({type(error).__name__}: {problem}); look to the connection, or download"
+            " them on a machine that has one (HF_HOME is where they are kept)"
+        ) from None

@@ -25,9 +25,9 @@ class Benchmark(Strict):
 
     task: str
     """Any task or group of lm-eval; may be left out where the benchmark's name is one of `TASKS`."""
-    num_fewshot: int | None = Field(None, ge=0)
+    num_fewshot: int | None = Field(None, ge=0, strict=True)
     """Few-shot examples; null: what the task defines."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(None, ge=1, strict=True)
     """Only the first questions of each lm-eval task; null: all."""
     metric: str | None = None
     """The metric that counts; null: the task's first."""

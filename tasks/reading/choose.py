@@ -27,6 +27,11 @@ class Entry:
         """Whether each model's answer is right."""
         return tuple(answer.right for answer in self.answers.values())
 
+    @property
+    def prompts_differ(self) -> bool:
+        """Whether the models were asked the question in other words, or with other examples before it."""
+        return len({answer.prompt for answer in self.answers.values()}) > 1
+
 
 Rule = Callable[[Entry], bool]
 

@@ -16,7 +16,7 @@ def find_answers(model: str, benchmark: str) -> list[Answer]:
         WudiError: There is no such model or benchmark, or its answers are missing or broken.
     """
     path = paths.samples(model) / f"{benchmark}.jsonl.gz"
-    if model in sampled() and path.is_file():
+    if model in sampled() and benchmark in answered(model):
         return read_answers(path, f"bring it back with `dvc checkout --force {paths.samples(model)}`")
     return read_answers(path, remedy(model, benchmark))
 

@@ -108,7 +108,7 @@ def params(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Par
 
 
 def test_an_adapter_is_evaluated_on_the_projects_base(params: Params) -> None:
-    model = load_hf(paths.expert("one"), params.evaluation)
+    model = load_hf(paths.expert("one"), params.evaluation).lm
     base = AutoModelForCausalLM.from_pretrained(paths.BASE)
     expected = PeftModel.from_pretrained(base, paths.expert("one")).merge_and_unload().state_dict()
     found = model.model.state_dict()
@@ -122,9 +122,9 @@ def test_an_adapter_with_a_tokenizer_of_its_own(params: Params) -> None:
         shutil.copyfile(file, paths.expert("one") / file.name)
     assert load_hf(paths.expert("one"), params.evaluation).tokenizer.chat_template is None
     (paths.expert("one") / "chat_template.jinja").write_text("{{ messages }}")
-    model = load_hf(paths.expert("one"), params.evaluation)
+    model = load_hf(paths.expert("one"), params.evaluation).lm
     assert model.tokenizer.chat_template == "{{ messages }}"
-    assert model.tok_encode("3 + 4") == load_hf(paths.BASE, params.evaluation).tok_encode("3 + 4")
+    assert model.tok_encode("3 + 4") == load_hf(paths.BASE, params.evaluation).lm.tok_encode("3 + 4")
 
 
 def test_the_hash_of_an_adapter_covers_its_settings_and_the_base(params: Params) -> None:

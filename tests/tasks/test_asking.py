@@ -1,12 +1,15 @@
 """Batches, kept answers and memory: however an evaluation goes, it ends with the same answers."""
 
+import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -187,13 +190,42 @@ def test_answers_of_other_weights_are_not_used(
     assert len(asked) == 10
 
 
-def test_kept_answers_that_are_damaged_are_dropped(project: Callable[..., Params]) -> None:
+@pytest.mark.parametrize("damage", ["garbage", "torn", "other tables"])
+def test_kept_answers_that_are_damaged_are_dropped(damage: str, project: Callable[..., Params]) -> None:
     params = project("two_shot")
     evaluate("base", paths.BASE, params)
-    whole = files()
-    paths.answers("base").write_bytes(b"no database at all, but long enough to be looked at as one" * 100)
+    whole, kept = files(), paths.answers("base")
+    content = kept.read_bytes()
+    if damage == "other tables":
+        kept.unlink()
+        with closing(sqlite3.connect(kept)) as database:
+            database.execute("CREATE TABLE batches (something TEXT)")
+    else:
+        kept.write_bytes(
+            b"no database " * 1000 if damage == "garbage" else content[:4096] + b"\xff" * len(content[4096:])
+        )
     evaluate("base", paths.BASE, params)
     assert files() == whole
+
+
+def test_kept_answers_that_cannot_be_read_are_one_error(project: Callable[..., Params]) -> None:
+    params = project("two_shot")
+    paths.answers("base").mkdir(parents=True)
+    with pytest.raises(WudiError, match=r"answers/base\.db: answers cannot be kept there"):
+        evaluate("base", paths.BASE, params)
+
+
+@pytest.mark.parametrize("file", ["generation_config.json", "tokenizer_config.json"])
+def test_answers_under_other_settings_of_the_model_are_not_used(
+    file: str, project: Callable[..., Params], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(paths.BASE, tmp_path / "model")
+    evaluate("base", tmp_path / "model", project("two_shot"))
+    settings = json.loads((tmp_path / "model" / file).read_text())
+    (tmp_path / "model" / file).write_text(json.dumps({**settings, "something": 3}))
+    asked = batches_asked(monkeypatch)
+    evaluate("base", tmp_path / "model", project("two_shot", "one_shot"))
+    assert len(asked) == 10
 
 
 def test_killed_in_the_middle(project: Callable[..., Params]) -> None:
@@ -218,8 +250,6 @@ def test_killed_in_the_middle(project: Callable[..., Params]) -> None:
 
 
 def kept_batches() -> int:
-    import sqlite3
-
     if not paths.answers("base").exists():
         return 0
     try:
@@ -246,15 +276,15 @@ def test_sampled_answers_differ_and_come_again(model: Path, tmp_path: Path) -> N
 def ask_and_stop(backend: Transformers, folder: Path, requests: list[Instance], after: int) -> None:
     """Ask until so many batches are kept, and then interrupt."""
     with pytest.raises(KeyboardInterrupt), asking(backend, folder) as asked:  # noqa: PT012
-        asked.kept = StopsAfter(asked.kept.database, after)
+        asked.kept = StopsAfter(asked.kept, after)
         asked.generate_until(requests)
 
 
 class StopsAfter(KeptAnswers):
     """Keeps so many batches and is then interrupted."""
 
-    def __init__(self, database: Any, batches: int) -> None:
-        super().__init__(database)
+    def __init__(self, kept: KeptAnswers, batches: int) -> None:
+        super().__init__(kept.path, kept.database)
         object.__setattr__(self, "left", batches)
 
     def keep(self, key: str, answers: Any, batch_size: int | None) -> None:
@@ -321,11 +351,31 @@ def test_choices_are_kept_too(model: Path, tmp_path: Path) -> None:
     requests = [Instance("loglikelihood", {}, pair, 0, ("task", number, 1)) for number, pair in enumerate(pairs)]
     backend = load_hf(model, settings(batch_size=2))
     expected = backend.lm.loglikelihood(requests)
-    for _ in range(2):
-        with asking(backend, tmp_path) as asked:
+    for protocol in ("one", "another"):
+        with asking(backend, tmp_path, protocol) as asked:
             answers = asked.loglikelihood(requests)
         assert [greedy for _, greedy in answers] == [greedy for _, greedy in expected]
         assert [value for value, _ in answers] == pytest.approx([value for value, _ in expected], abs=1e-4)
+
+
+def test_choices_that_were_asked_by_another_batch_size_are_asked_again(model: Path, tmp_path: Path) -> None:
+    requests = [Instance("loglikelihood", {}, (prompt, " yes"), 0, ("task", 0, 1)) for prompt in questions(5)]
+    keys = []
+    for run, batch_size in enumerate((2, 3, 2)):
+        with asking(load_hf(model, settings(batch_size=batch_size)), tmp_path, str(run)) as asked:
+            asked.loglikelihood(requests)
+            keys.append(asked.kept.database.execute("SELECT count(*) FROM batches").fetchone()[0])
+    assert keys == [1, 2, 2]
+
+
+def test_prompts_that_are_cut_are_a_warning(model: Path, tmp_path: Path) -> None:
+    long = "Question: " + "and " * 600 + "?\nAnswer:"
+    with asking(load_hf(model, settings(batch_size=5)), tmp_path) as asked:
+        asked.generate_until([generation(prompt) for prompt in [*questions(4), long]])
+        assert asked.cut_prompts() == ["1 prompts lost their beginning: the model takes 512 tokens in all"]
+        asked.cut = 0
+        asked.generate_until([generation(prompt) for prompt in questions(4)])
+        assert asked.cut_prompts() == []
 
 
 def test_the_room_for_prompts(model: Path) -> None:

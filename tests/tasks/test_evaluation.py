@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,10 +24,12 @@ from tasks.evaluation.benchmark import Loaded, run_benchmark
 from tasks.evaluation.harness import load_tasks
 from tasks.evaluation.kept import kept_answers
 from tasks.evaluation.programs import CHECKER, CodeEval, pass_at_1
-from tasks.params import Params, ParamsError, load_params
+from tasks.params import Params, load_params
+from tasks.strict import ParamsError
 from tasks.zoo import ZooSettings, train
 from tests.conftest import ROOT
 from tests.tasks.hub import Hub
+from wudi.errors import WudiError
 from wudi.hashes import file_sha256
 
 needs_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
@@ -99,6 +102,8 @@ def test_a_model_that_is_too_short_for_a_benchmark(project: Callable[..., Params
         ({"task": "zoo_gsm8k", "filter": "strict"}, "gsm8k.filter: got 'strict', .* did you mean strict-match?"),
         ({"task": "minerva_math", "metric": "math-verify"}, "minerva_math has not; did you mean math_verify?"),
         ({"task": "wikitext"}, "word_perplexity of wikitext is better when it is lower"),
+        ({"task": "zoo_gsm8k", "num_fewshot": 10**6}, r"num_fewshot: got 1000000, but zoo_gsm8k has \d+ examples"),
+        ({"task": "cola"}, "mcc of cola says nothing of a single question"),
         ({"task": "ai2_arc"}, "ai2_arc is a tag .* name one of them: arc_challenge, arc_easy"),
         ({"task": "zoo_gsm8k", "chat_template": True}, "chat_template: the model's tokenizer has no chat template"),
     ],
@@ -150,6 +155,53 @@ def test_choices_are_judged_by_likelihood(project: Callable[..., Params], tmp_pa
         assert line["generation"].strip() == document["choices"][likeliest]
         assert line["correct"] == (likeliest == 0) == line["verdicts"]["acc,none"]
     assert result.evaluation["score"] == pytest.approx(sum(line["correct"] for line in result.answers) / 9)
+
+
+PROGRAMS = """
+task: runs_programs
+custom_dataset: !function tasks.zoo.datasets.humaneval
+output_type: generate_until
+test_split: test
+doc_to_text: "{{prompt}}"
+doc_to_target: ""
+process_results: !function tests.tasks.unsafe_task.execute
+metric_list: [{metric: passed, aggregation: mean, higher_is_better: true}]
+unsafe_code: true
+"""
+
+
+def test_tasks_that_execute_programs_by_themselves_are_refused(
+    project: Callable[..., Params], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "runs_programs.yaml").write_text(PROGRAMS)
+    monkeypatch.setattr(index, "TASKS_FOLDER", tmp_path / "tasks")
+    index.manager_with.cache_clear()
+    with pytest.raises(ParamsError, match="runs_programs executes model-written programs by itself"):
+        evaluate("base", paths.BASE, project({"code": {"task": "runs_programs", "limit": 2}}))
+    index.manager_with.cache_clear()
+
+
+@pytest.mark.parametrize("lost", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_model_that_cannot_be_loaded_is_one_error(lost: str, project: Callable[..., Params]) -> None:
+    params = project({"gsm8k": {"task": "zoo_gsm8k", "limit": 2}})
+    (paths.BASE / lost).unlink()
+    if lost == "tokenizer.json":
+        (paths.BASE / "tokenizer_config.json").unlink()
+    with pytest.raises(WudiError, match=r"models/base: transformers cannot load it \(\w+: "):
+        evaluate("base", paths.BASE, params)
+
+
+def test_data_that_cannot_be_had_are_one_error(project: Callable[..., Params], tmp_path: Path) -> None:
+    project({"gsm8k": {"task": "gsm8k", "limit": 2}})
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "empty"), "PYTHONPATH": str(ROOT)}
+    arguments = [sys.executable, "-m", "tasks.evaluate", "base"]
+    done = subprocess.run(
+        arguments, env={**os.environ, **nowhere, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "evaluation.benchmarks: gsm8k: its data cannot be read" in done.stderr
 
 
 @needs_sandbox

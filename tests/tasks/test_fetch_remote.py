@@ -13,7 +13,8 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from tasks.fetching.location import location
-from tasks.params import Model, ParamsError, load_params
+from tasks.params import Model, load_params
+from tasks.strict import ParamsError
 from tests.conftest import ROOT, moved, random_tensors, write_model
 from tests.tasks.fetch_project import BASE, PARTIAL, contents, fetch_here
 from wudi.errors import WudiError

@@ -1,12 +1,15 @@
 """Every mistake in params.yaml is one line: its path, what was found, what is allowed, the nearest valid name."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.serialize import modify_yaml
 
-from tasks.params import Params, ParamsError, load_params
+from tasks.params import Params, load_params
+from tasks.strict import ParamsError
 from tests.conftest import ROOT
 
 
@@ -41,6 +44,25 @@ def test_the_experiments_are_sound(file: Path) -> None:
     load_params(file)
 
 
+@pytest.mark.parametrize("file", [ROOT / "params.yaml", *sorted((ROOT / "experiments").glob("*.yaml"))], ids=str)
+def test_dvc_can_edit_the_files(file: Path, tmp_path: Path) -> None:
+    """`dvc exp run -S` writes the file anew, without quotes."""
+    copy = shutil.copy(file, tmp_path / "params.yaml")
+    with modify_yaml(copy) as values:
+        values["zoo"]["seed"] = 7
+    changed, before = yaml.safe_load(Path(copy).read_text()), yaml.safe_load(file.read_text())
+    assert changed == before | {"zoo": before["zoo"] | {"seed": 7}}
+    load_params(Path(copy))
+
+
+def test_a_key_that_stands_twice_is_a_mistake(tmp_path: Path) -> None:
+    """YAML would take the last one."""
+    file = tmp_path / "params.yaml"
+    file.write_text((ROOT / "params.yaml").read_text() + "zoo:\n  seed: 1\n")
+    with pytest.raises(ParamsError, match=r"params\.yaml: not valid YAML: .*zoo.*twice.*line"):
+        load_params(file)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
@@ -66,6 +88,11 @@ def test_the_experiments_are_sound(file: Path) -> None:
         ("evaluation.bachend", "hf", ["evaluation.bachend: no such key", "did you mean backend?"]),
         ("evaluation.backend", "tgi", ["evaluation.backend: got 'tgi'", "takes 'hf'"]),
         ("evaluation.batch_size", 0, ["evaluation.batch_size: got 0", "takes auto, or a whole number"]),
+        ("evaluation.batch_size", True, ["evaluation.batch_size: got True", "takes auto, or a whole number"]),
+        ("evaluation.benchmarks.math.limit", True, ["evaluation.benchmarks.math.limit: got True"]),
+        ("evaluation.benchmarks.math.num_fewshot", "7", ["evaluation.benchmarks.math.num_fewshot: got '7'"]),
+        ("evaluation.server", {"url": "http://a/v1"}, ["evaluation: has a section server, but backend is hf"]),
+        ("evaluation.backend", "server", ["evaluation: backend server takes a section server"]),
         ("evaluation.sandbox", "docker", ["evaluation.sandbox: got 'docker'", "'bubblewrap' or 'none'"]),
         ("evaluation.benchmarks.math.limt", 3, ["evaluation.benchmarks.math.limt", "did you mean limit?"]),
         ("evaluation.benchmarks.math.limit", -3, ["evaluation.benchmarks.math.limit: got -3"]),
@@ -110,3 +137,35 @@ def test_what_is_no_params_file(text: str, says: str, tmp_path: Path) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="not found"):
         load_params(tmp_path / "params.yaml")
+
+
+def test_the_usual_benchmarks_go_by_their_names(tmp_path: Path) -> None:
+    names = {"gsm8k": None, "math": {"limit": 3}, "math500": {}, "humaneval": {"num_fewshot": 1}, "mbpp": {"task": "x"}}
+    experts = {"one": {"source": "a/b", "revision": None, "benchmarks": list(names)}}
+    benchmarks = parsed(tmp_path, ("evaluation.benchmarks", names), ("experts", experts)).evaluation.benchmarks
+    tasks = {name: row.task for name, row in benchmarks.items()}
+    assert tasks == dict.fromkeys(names) | {
+        "gsm8k": "gsm8k", "math": "minerva_math", "math500": "minerva_math500", "humaneval": "humaneval", "mbpp": "x",
+    }  # fmt: skip
+    assert (benchmarks["math"].limit, benchmarks["humaneval"].num_fewshot) == (3, 1)
+
+
+def test_other_benchmarks_name_their_task(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"evaluation\.benchmarks\.mine\.task: missing"):
+        parsed(tmp_path, ("evaluation.benchmarks.mine", {"limit": 3}))
+
+
+@pytest.mark.parametrize(
+    ("server", "says"),
+    [
+        ({"command": "serve {model}"}, r"server\.command: got 'serve \{model\}'; takes \{model\} and \{port\}"),
+        ({"command": "serve {model"}, "braces of your own doubled"),
+        ({"url": "localhost:8000"}, r"server\.url: got 'localhost:8000'; takes an address"),
+        ({}, "takes either command .* or url"),
+        ({"url": "http://a/v1", "command": "serve {model} {port}"}, "takes either command .* or url"),
+        ({"url": "http://a/v1", "concurency": 3}, "did you mean concurrency"),
+    ],
+)
+def test_mistakes_about_servers(server: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=says):
+        parsed(tmp_path, ("evaluation.backend", "server"), ("evaluation.server", server))

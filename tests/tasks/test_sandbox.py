@@ -136,3 +136,10 @@ def test_other_systems_are_told_that_it_takes_linux(monkeypatch: pytest.MonkeyPa
     with pytest.raises(WudiError, match="Linux only"):
         check_available("bubblewrap")
     check_available("none")
+
+
+@isolations
+def test_where_an_object_lies_is_no_part_of_a_verdict(isolation: Isolation) -> None:
+    verdict = verdict_of("class A: pass", "raise ValueError(A(), f'0x{255:x}')", isolation)
+    assert "A object at 0x...>" in verdict.detail
+    assert "0xff" in verdict.detail

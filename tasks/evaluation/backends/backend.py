@@ -1,11 +1,17 @@
 """What stands between the benchmarks and a model: lm-eval's interface to it, and what decides its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
+from lm_eval.models.utils import normalize_gen_kwargs
+
+
+def answer_tokens(options: Mapping[str, Any], lm: LM) -> int:
+    """How long an answer may be, under any of the names that lm-eval knows for it."""
+    return int(normalize_gen_kwargs(dict(options), lm.max_gen_toks)["max_gen_toks"])
 
 
 @dataclass
@@ -32,6 +38,10 @@ class Backend:
     def length(self, prompt: str) -> int:
         """How long a prompt is; the longest are asked first."""
         return len(prompt)
+
+    def prompt_tokens(self, prompt: str) -> int:
+        """Tokens of a prompt, to tell whether it has to be cut."""
+        return self.tokens([prompt])
 
     @property
     def batch_size(self) -> int | None:

@@ -9,9 +9,10 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from safetensors import SafetensorError
 
 from tasks import paths
-from tasks.evaluation.backends.backend import Backend
+from tasks.evaluation.backends.backend import Backend, answer_tokens
 from tasks.evaluation.backends.room import prompts_with_room
 from tasks.evaluation.settings import Evaluation
 from tasks.stage import required
@@ -100,7 +101,7 @@ class Transformers(Backend):
     def most_tokens(self, kind: str, requests: Sequence[Instance]) -> int:
         """Of the longest request, with its answer."""
         if kind == GENERATE:
-            answer = max(request.args[1].get("max_gen_toks", self.lm.max_gen_toks) for request in requests)
+            answer = max(answer_tokens(request.args[1], self.lm) for request in requests)
             longest = answer + max(map(self.length, {request.args[0] for request in requests}))
         else:
             longest = max(map(self.length, {"".join(request.args) for request in requests}))
@@ -109,6 +110,10 @@ class Transformers(Backend):
     def length(self, prompt: str) -> int:
         """In tokens, as lm-eval's backend sorts prompts."""
         return len(self.lm.tok_encode(prompt))
+
+    def prompt_tokens(self, prompt: str) -> int:
+        """With what the tokenizer adds."""
+        return self.length(prompt)
 
     @property
     def batch_size(self) -> int:
@@ -121,16 +126,25 @@ class Transformers(Backend):
 
 
 def load_hf(folder: Path, evaluation: Evaluation) -> Transformers:
-    """The model of a folder, on the device and in the dtype of params.yaml; an adapter's is the base with it added."""
+    """The model of a folder, on the device and in the dtype of params.yaml; an adapter's is the base with it added.
+
+    Raises:
+        WudiError: transformers or peft cannot load it.
+    """
     adapted = is_adapter(folder)
     own_tokenizer = (folder / "tokenizer_config.json").is_file()
-    model = Model(
-        pretrained=str(required(paths.BASE, "fetch_base") if adapted else folder),
-        tokenizer=str(folder) if adapted and own_tokenizer else None,
-        device=device_of(evaluation),
-        dtype=evaluation.dtype,
-        batch_size=1 if evaluation.batch_size == "auto" else evaluation.batch_size,
-    )
+    device = device_of(evaluation)
+    try:
+        model = Model(
+            pretrained=str(required(paths.BASE, "fetch_base") if adapted else folder),
+            tokenizer=str(folder) if adapted and own_tokenizer else None,
+            device=device,
+            dtype=evaluation.dtype,
+            batch_size=1 if evaluation.batch_size == "auto" else evaluation.batch_size,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError, SafetensorError) as error:
+        problem = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WudiError(f"{folder}: transformers cannot load it ({type(error).__name__}: {problem})") from None
     if adapted:
         model.adapt(folder)
     return Transformers(model, None if evaluation.batch_size == "auto" else evaluation.batch_size)
@@ -153,5 +167,7 @@ def device_of(evaluation: Evaluation) -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """What a reader of a score wants to know of the device."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    """What decides the last bits: which GPU, or how many threads share a product on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
