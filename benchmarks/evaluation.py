@@ -23,6 +23,7 @@ TASKS = ("zoo_gsm8k", "zoo_math")
 LIMIT = 50
 BATCH = 16
 NEW_TOKENS = 64
+PROGRAMS = 500
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = whole_evaluations(Path(folder), rounds)
         generated = generation(Path(folder) / "generating", rounds)
-    put_section("evaluation", page(whole, generated, rounds))
+    put_section("evaluation", page(whole, generated, programs(rounds), rounds))
 
 
 def whole_evaluations(folder: Path, rounds: int) -> dict[str, float]:
@@ -119,7 +120,21 @@ def write_model(folder: Path) -> None:
     train_tokenizer().save_pretrained(folder)
 
 
-def page(whole: Mapping[str, float], generated: Mapping[str, float], rounds: int) -> str:
+def programs(rounds: int) -> float:
+    """Seconds of `PROGRAMS` right programs with their tests, each in a sandbox of its own, on all cores."""
+    from tasks.sandbox import run_programs
+    from tasks.zoo.problems import MINIATURES
+
+    documents = MINIATURES["mbpp"].documents("train", PROGRAMS)
+    candidates = [(document["code"], "\n".join(document["test_list"])) for document in documents]
+
+    def run() -> None:
+        assert all(verdict.passed for verdict in run_programs(candidates))
+
+    return in_turn({"sandbox": run}, torch.device("cpu"), rounds)["sandbox"]
+
+
+def page(whole: Mapping[str, float], generated: Mapping[str, float], executed: float, rounds: int) -> str:
     """The section."""
     rows = [
         {"program": name, "seconds": f"{seconds:.1f}", "of lm_eval's": f"{seconds / whole['lm_eval']:.2f}"}
@@ -141,6 +156,8 @@ Generation, {BATCH} prompts at a time, {NEW_TOKENS} tokens each, on a random mod
 asked as an evaluation asks, with stop strings and answers kept on disk, and `transformers.generate` alone.
 
 {table(speeds)}
+
+{PROGRAMS} programs with three tests each, every one in a sandbox of its own, on all cores: {executed:.1f} s.
 """
 
 
