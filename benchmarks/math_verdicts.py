@@ -20,7 +20,7 @@ from benchmarks.merge import table, told
 from benchmarks.page import put_section
 from benchmarks.process import ROOT
 from tasks.evaluation.harness import load_tasks
-from tasks.evaluation.judging import judge_all
+from tasks.evaluation.judges import judge_all
 from wudi.errors import WudiError
 
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -15,7 +15,7 @@ from antlr4.atn.ATNDeserializer import ATNDeserializer
 from tasks.evaluation import latex
 from tasks.evaluation.dependencies import replaced_runtime
 from tasks.evaluation.harness import load_tasks
-from tasks.evaluation.judging import judge_all
+from tasks.evaluation.judges import judge_all
 from tests.conftest import ROOT
 from wudi.errors import WudiError
 
@@ -235,7 +235,7 @@ def test_a_task_looks_its_verdicts_up(monkeypatch: pytest.MonkeyPatch) -> None:
     for number, instance in enumerate(task.instances):
         instance.resps.append(instance.doc["solution"] if number % 2 else "no idea")
     task.apply_filters()
-    monkeypatch.setattr("tasks.evaluation.judging.Worker", None)
+    monkeypatch.setattr("tasks.evaluation.judges.Worker", None)
     verdicts = [
         task.process_results(instance.doc, list(instance.filtered_resps.values())) for instance in task.instances
     ]
