@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 
 from tasks.console import command, quiet, step, warn
 from tasks.leaderboard import gather_files, write_results
-from tasks.leaderboard.words import cautions, finding, grouping
+from tasks.leaderboard.finding import cautions, finding, grouping
 from tasks.orphans import remove_orphans
 from tasks.params import load_params
 

@@ -6,13 +6,19 @@ difference of two mean normalised scores over B benchmarks is
 
     D = Σ_b Σ_{q in b} u_b · d_q,        u_b = 100 / (B · E_b · n_b)
 
-D has an exact sign-flip test, which tests the very number that ranks the recipes; the difference on one benchmark has
-McNemar's exact test [McNemar 1947]. Intervals come from the bootstrap over questions [Efron & Tibshirani 1993].
+The difference on one benchmark has McNemar's exact test [McNemar 1947]. D has a sign-flip test of the very number that
+ranks the recipes. Flipping signs is exact where neither model is better on any benchmark. Recipes that trade benchmarks
+off may have the same mean without that; then flipped signs spread D at least as far as new questions would, so that
+the test holds for the mean too, if every benchmark shows its spread. A small one on which by luck nothing differs would
+show none, as if it were certain. So every benchmark, or every task where tasks count alike, gets two questions more,
+one for each model: D stays what it is, and no spread is 0 [after Agresti & Min 2005]. Intervals come from the bootstrap
+over questions [Efron & Tibshirani 1993].
 
 The best recipe is chosen by the same data that it is then tested on. So p values are adjusted by Holm [1979] over every
 pair of a family, not only those with the best: whichever recipe comes out on top, the chance of one false "told apart"
 in the whole table stays below 5 %. Pairs of recipes are a family of their own, so that the base and the experts, which
-nobody ranks, do not make the test of the recipes weaker; and so are the scores, which are many, apart from D.
+nobody ranks, do not make the test of the recipes weaker; so are the recipes beside the base, which say whether merging
+gained anything; and so are the scores, which are many, apart from D.
 """
 
 from collections.abc import Mapping
@@ -23,11 +29,11 @@ import numpy as np
 import pandas as pd
 
 from tasks.leaderboard.intervals import intervals
-from tasks.leaderboard.sign_flip import sign_flip_p
+from tasks.leaderboard.sign_flip import DIGITS, sign_flip_p
 from tasks.leaderboard.strata import MEAN, Floats, Numbers
 
 LEVEL = 0.05
-RECIPES, REFERENCES = "recipes", "with base or experts"
+RECIPES, AGAINST_BASE, EXPERTS = "recipes", "recipes with base", "with experts"
 """The families of D; those of the scores are named after them."""
 
 
@@ -67,23 +73,40 @@ def compare_models(numbers: Numbers, kinds: Mapping[str, str]) -> pd.DataFrame:
 
 def family(kinds: list[str], name: str) -> str:
     """The comparisons that one is adjusted with."""
-    group = RECIPES if kinds == ["recipe", "recipe"] else REFERENCES
+    groups = {("recipe", "recipe"): RECIPES, ("base", "recipe"): AGAINST_BASE}
+    group = groups.get((min(kinds), max(kinds)), EXPERTS)
     return group if name == MEAN else f"{group}, by benchmark"
 
 
 def paired_test(numbers: Numbers, row: int, first: int, second: int) -> dict[str, Any]:
     """Whether one number of two models differs: the questions that decide, p, and by which test; blank where it is."""
-    weights = numbers.weights.to_numpy()[row]
-    counted = [(weight, stratum) for weight, stratum in zip(weights, numbers.verdicts, strict=True) if weight != 0]
-    difference = np.concatenate([stratum[first] - stratum[second] for _, stratum in counted])
-    unit = np.concatenate([np.full(stratum.shape[1], weight / stratum.shape[1]) for weight, stratum in counted])
+    weights = numbers.weights.iloc[row]
+    counted = {
+        stratum: (weight / verdicts.shape[1], verdicts[first] - verdicts[second])
+        for (stratum, weight), verdicts in zip(weights.items(), numbers.verdicts, strict=True)
+        if weight
+    }
+    difference = np.concatenate([np.empty(0), *(differences for _, differences in counted.values())])
     wins, losses = int((difference > 0).sum()), int((difference < 0).sum())
     found = {"questions": len(difference), "first_only": wins, "second_only": losses}
-    if np.isnan(unit).any():
+    if not numbers.known.to_numpy()[row, [first, second]].all():
         return {**found, "p": np.nan, "test": ""}
-    if numbers.weights.index[row] != MEAN and np.isin(difference, (-1, 0, 1)).all() and np.allclose(unit, unit[0]):
+    units = distinct_units({stratum: unit for stratum, (unit, _) in counted.items()})
+    if numbers.weights.index[row] != MEAN and len(units) == 1 and np.isin(difference, (-1, 0, 1)).all():
         return {**found, "p": mcnemar_p(wins, losses), "test": "McNemar"}
-    return {**found, "p": sign_flip_p(unit * difference), "test": "sign flip"}
+    weighted = np.concatenate([unit * differences for unit, differences in counted.values()])
+    added = [*units, *(-unit for unit in units)] if len(units) > 1 else []
+    return {**found, "p": sign_flip_p(np.concatenate([weighted, added])), "test": "sign flip"}
+
+
+def distinct_units(units: Mapping[Any, float]) -> list[float]:
+    """What a question counts on each benchmark, task by task where that differs within it.
+
+    Args:
+        units: (benchmark, task) -> what one of its questions counts.
+    """
+    found = {(benchmark, f"{unit:.{DIGITS}g}"): unit for (benchmark, _), unit in units.items()}
+    return list(found.values())
 
 
 def mcnemar_p(wins: int, losses: int) -> float:

@@ -1,5 +1,6 @@
 """Everything that the tables, the pictures and the report show, computed once."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from tasks.leaderboard.cautions import cautions
 from tasks.leaderboard.compare import LEVEL, RECIPES, compare_models
 from tasks.leaderboard.groups import letters, together
 from tasks.leaderboard.normalise import normalise, reference_scores, summarise
-from tasks.leaderboard.strata import numbers_of
+from tasks.leaderboard.strata import MEAN, numbers_of
 from tasks.params import Params
 
 
@@ -43,10 +44,24 @@ class Leaderboard:
         return list(self.summary.index[self.summary["kind"] == "expert"])
 
     @property
-    def best(self) -> str | None:
+    def base(self) -> str:
+        """The base."""
+        return str(self.summary.index[self.summary["kind"] == "base"][0])
+
+    @property
+    def benchmarks_in_mean(self) -> list[str]:
+        """The benchmarks whose expert scores above 0: what the mean normalised score is the mean of."""
+        return list(self.scores.loc[self.scores["normalised"].notna(), "benchmark"].unique())
+
+    @property
+    def leaders(self) -> list[str]:
+        """The recipes of rank 1, in the order of params.yaml; none when nothing can be ranked."""
+        return list(self.summary.index[(self.summary["rank"] == 1).fillna(value=False)])
+
+    @property
+    def first(self) -> str | None:
         """The recipe of rank 1 (of several, the first in params.yaml); None when nothing can be ranked."""
-        first = self.recipes[0]
-        return None if self.summary["mean_normalised"].isna()[first] else first
+        return self.leaders[0] if self.leaders else None
 
     @property
     def between_recipes(self) -> pd.DataFrame:
@@ -54,28 +69,36 @@ class Leaderboard:
         return self.comparisons[self.comparisons["family"] == RECIPES]
 
     @property
-    def against_best(self) -> pd.DataFrame:
-        """The comparisons of the best recipe with each other one, indexed by the other."""
-        pairs = self.between_recipes
-        return pairs[pairs["first"] == self.best].set_index("second")
+    def against_first(self) -> pd.DataFrame:
+        """The comparisons of the first recipe's mean normalised score with that of each other model, indexed by it."""
+        by_mean = self.comparisons[self.comparisons["benchmark"] == MEAN]
+        return by_mean[by_mean["first"] == self.first].set_index("second")
 
     @property
     def not_told_apart(self) -> list[str]:
-        """The recipes that the paired test cannot tell from the best one."""
-        adjusted = self.against_best["p_adjusted"]
-        return list(adjusted.index[~(adjusted < LEVEL)])
+        """The recipes that the paired test cannot tell from the first one."""
+        return [name for name in self.recipes if self.p_against_first(name) >= LEVEL]
+
+    @property
+    def not_compared(self) -> list[str]:
+        """The recipes that could not be compared with the first one."""
+        return [name for name in self.recipes if name != self.first and math.isnan(self.p_against_first(name))]
+
+    def p_against_first(self, name: str) -> float:
+        """The adjusted p of the first recipe and another model; blank where they were not compared."""
+        return float(self.against_first["p_adjusted"].get(name, math.nan))
 
     @property
     def groups(self) -> list[list[str]]:
-        """The largest sets of recipes that cannot be told apart, best first; empty when nothing can be ranked."""
+        """The largest sets of recipes that are not told apart, best first; empty when nothing can be ranked."""
         pairs = self.between_recipes
         apart = pairs[pairs["p_adjusted"] < LEVEL]
         names = set(zip(apart["first"], apart["second"], strict=True))
-        return [] if self.best is None else together(self.recipes, names)
+        return [] if self.first is None else together(self.recipes, names)
 
     @property
     def letters(self) -> dict[str, str]:
-        """The letters of each recipe: two share one if and only if they cannot be told apart."""
+        """The letters of each recipe: two share one if and only if they are not told apart."""
         return letters(self.groups)
 
     def wide(self, column: str) -> pd.DataFrame:

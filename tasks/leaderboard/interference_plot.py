@@ -98,7 +98,7 @@ def recipe_styles(recipes: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def draw(axes: "Axes", table: pd.DataFrame, styles: Mapping[str, dict[str, Any]]) -> None:
-    """Fill one panel; the best recipe, drawn last, lies on top."""
+    """Fill one panel; the first recipe, drawn last, lies on top."""
     start = table.groupby(level="block").first()
     results = table["result"].unstack("recipe")
     for recipe in reversed(list(styles)):

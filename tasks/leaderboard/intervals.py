@@ -1,7 +1,8 @@
 """95 % intervals of differences: the bootstrap over questions.
 
 Questions are drawn again, with replacement, as many from each stratum as it has; all models answer the same draw, so
-the differences stay paired. The interval reaches from the 2.5th to the 97.5th percentile of the differences.
+the differences stay paired. The interval reaches from the 2.5th to the 97.5th percentile of the differences. Where
+nothing differs, or everything does alike, it would have no width, as if that were certain: it is blank.
 """
 
 import numpy as np
@@ -18,7 +19,8 @@ BATCH = 500_000
 def intervals(numbers: Numbers, first: npt.NDArray[np.intp], second: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
     """The lower and upper ends of the intervals of first − second: numbers × pairs.
 
-    Blank where a number is, and where one of its strata has a single question, which shows no spread.
+    Blank where one of the models has no such number, and where nothing shows how far it spreads: a stratum has a single
+    question, or the same difference comes of every draw.
 
     Args:
         numbers: What to compare the models by.
@@ -29,7 +31,8 @@ def intervals(numbers: Numbers, first: npt.NDArray[np.intp], second: npt.NDArray
 
     sizes = np.array([stratum.shape[1] for stratum in numbers.verdicts])
     weights = numbers.weights.to_numpy()
-    blank = np.isnan(weights).any(axis=1) | (weights[:, sizes < 2] != 0).any(axis=1)
+    known = numbers.known.to_numpy()
+    blank = ~weights.any(axis=1) | weights[:, sizes < 2].any(axis=1)
     drawn = [stratum for stratum in numbers.verdicts if stratum.shape[1] >= 2]
     low, high = np.full((2, len(weights), len(first)), np.nan)
     if blank.all():
@@ -52,4 +55,5 @@ def intervals(numbers: Numbers, first: npt.NDArray[np.intp], second: npt.NDArray
         rng=np.random.default_rng(SEED),
     ).confidence_interval
     low[~blank], high[~blank] = found.low, found.high
-    return low, high
+    spread = known[:, first] & known[:, second] & ~np.isclose(low, high)
+    return np.where(spread, low, np.nan), np.where(spread, high, np.nan)

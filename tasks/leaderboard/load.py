@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
@@ -32,6 +31,7 @@ class Evaluation(BaseModel):
     score: float = Field(allow_inf_nan=False)
     stderr: Annotated[float | None, BeforeValidator(known_number)] = None
     questions: int
+    questions_available: int | None = None
     num_fewshot: int | None = None
     limit: float | None = None
     chat_template: bool = False
@@ -79,7 +79,7 @@ def load_scores(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.DataF
             if benchmark not in found:
                 raise unusable(path, f"has no score on {benchmark}", kind, name)
             rows.append({"model": name, "kind": kind, **found[benchmark].model_dump()})
-    return pd.DataFrame(rows).astype({"score": float, "stderr": float})
+    return pd.DataFrame(rows).astype({"score": float, "stderr": float, "questions_available": float})
 
 
 def load_answers(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.DataFrame:
@@ -93,27 +93,30 @@ def load_answers(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.Data
         WudiError: A file is missing or broken, or two models answered different questions.
     """
     wanted = list(benchmarks)
-    columns: dict[str, pd.Series] = {}
+    tables: dict[str, pd.DataFrame] = {}
     for name, kind in kinds.items():
-        answers = {benchmark: correctness(name, kind, benchmark) for benchmark in wanted}
-        columns[name] = pd.concat(answers, names=["benchmark"])
-        other = next(iter(columns))
-        if not columns[name].index.equals(columns[other].index):
-            both = f"{STAGES[kinds[other]].format(name=other)} {STAGES[kind].format(name=name)}"
+        answers = {benchmark: answers_to(name, kind, benchmark) for benchmark in wanted}
+        tables[name] = pd.concat(answers, names=["benchmark"])
+        other = next(iter(tables))
+        if not tables[name]["target"].equals(tables[other]["target"]):
+            both = f"{stage(kinds[other], other)} {stage(kind, name)}"
             problem = f"answers other questions than {other} does"
             raise WudiError(f"{paths.samples(name)}: {problem}; make both again with: dvc repro --force {both}")
-    return pd.DataFrame(columns)
+    return pd.DataFrame({name: table["correct"] for name, table in tables.items()})
 
 
-def correctness(name: str, kind: str, benchmark: str) -> pd.Series:
-    """One model's answers on one benchmark: 1 for right, 0 for wrong, by (task, question) in ascending order."""
-    path = paths.samples(name) / f"{benchmark}.jsonl.gz"
-    answers = read_answers(path, remedy(kind, name))
-    rows = [(answer.task, answer.question, answer.correct) for answer in answers]
-    table = pd.DataFrame(rows, columns=["task", "question", "correct"])
-    if not np.isfinite(table["correct"]).all():
-        raise unusable(path, "has an answer of which `correct` is no finite number", kind, name)
-    return table.set_index(["task", "question"])["correct"].sort_index()
+def answers_to(name: str, kind: str, benchmark: str) -> pd.DataFrame:
+    """One model's answers on one benchmark by (task, question) in ascending order: how right, and the target's hash.
+
+    Questions of the same number with different right answers are different questions.
+    """
+    answers = read_answers(paths.samples(name) / f"{benchmark}.jsonl.gz", remedy(kind, name))
+    rows = [
+        (answer.task, answer.question, answer.correct, hash(json.dumps(answer.target, sort_keys=True)))
+        for answer in answers
+    ]
+    table = pd.DataFrame(rows, columns=["task", "question", "correct", "target"])
+    return table.set_index(["task", "question"]).sort_index()
 
 
 def load_seconds(stage: str, names: Iterable[str], column: str) -> pd.Series:
@@ -199,4 +202,9 @@ def unusable(path: Path, problem: str, kind: str, name: str) -> WudiError:
 
 def remedy(kind: str, name: str) -> str:
     """How the scores and the answers of a model are made."""
-    return f"make it with: dvc repro {STAGES[kind].format(name=name)}"
+    return f"make it with: dvc repro {stage(kind, name)}"
+
+
+def stage(kind: str, name: str) -> str:
+    """The stage that evaluates a model."""
+    return STAGES[kind].format(name=name)

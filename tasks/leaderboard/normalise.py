@@ -21,18 +21,17 @@ def reference_scores(scores: pd.DataFrame, experts: Mapping[str, str]) -> pd.Ser
 def normalise(scores: pd.DataFrame, experts: Mapping[str, str]) -> pd.DataFrame:
     """Add `normalised` = 100 · score / expert's score and its standard error 100 · stderr / expert's score.
 
-    The expert's score is taken as a fixed yardstick, so the error is that of the model's own score. Both are blank
-    on a benchmark whose expert scores 0.
+    The expert's score is taken as a fixed yardstick, so the error is that of the model's own score; the expert itself
+    has 100 by definition, without an error. Both are blank on a benchmark whose expert scores 0.
 
     Args:
         scores: Rows of model, kind, benchmark, score, stderr.
         experts: Benchmark -> its declared expert.
     """
     reference = scores["benchmark"].map(reference_scores(scores, experts))
-    return scores.assign(
-        normalised=100 * scores["score"] / reference,
-        normalised_stderr=100 * scores["stderr"] / reference,
-    )
+    yardstick = scores["model"].eq(scores["benchmark"].map(experts)) & reference.notna()
+    errors = 100 * scores["stderr"] / reference
+    return scores.assign(normalised=100 * scores["score"] / reference, normalised_stderr=errors.mask(yardstick, 0.0))
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
@@ -44,14 +43,15 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     Recipes come first, best first, then the base and the experts as they were given; equal means share a rank.
     """
     by_model = scores.groupby("model", sort=False)
+    in_mean = scores[scores["normalised"].notna()].groupby("model")
     summary = pd.DataFrame(
         {
             "kind": by_model["kind"].first(),
             "mean_score": by_model["score"].mean(),
             "mean_normalised": by_model["normalised"].mean(),
-            "mean_normalised_stderr": by_model["normalised_stderr"].agg(error_of_mean),
         }
     )
+    summary["mean_normalised_stderr"] = in_mean["normalised_stderr"].agg(error_of_mean).astype(float)
     recipes = summary["kind"].eq("recipe")
     ranked = summary["mean_normalised"].where(recipes).round(TIE_DECIMALS)
     summary.insert(1, "rank", ranked.rank(ascending=False, method="min").astype("Int64"))
@@ -61,5 +61,4 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
 
 def error_of_mean(errors: pd.Series) -> float:
     """The standard error of a mean of independent scores; blank when one of them is not known."""
-    known = errors.dropna()
-    return float(np.sqrt((known**2).sum()) / len(known)) if len(known) else float("nan")
+    return float(np.sqrt((errors**2).sum(skipna=False)) / len(errors))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.leaderboard.compare import LEVEL
 from tasks.leaderboard.drawing import FAINT, INK, ROW, blues, canvas, legend, png, title
 from tasks.leaderboard.gather import Leaderboard
 from tasks.leaderboard.normalise import Z_95
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMN = 0.85
-BEST, NEAR, APART, EXPERT, BASE = "#0b4f8a", "#4a90c9", "#b3d1ea", "#9aa5b1", "#d3d9de"
+DARK = 0.52
+"""From this share of the colours' range on, white is easier to read than black."""
+FIRST, NEAR, APART, EXPERT, BASE = "#0b4f8a", "#4a90c9", "#b3d1ea", "#9aa5b1", "#d3d9de"
 
 
 def heatmap(board: Leaderboard) -> bytes:
@@ -28,7 +31,7 @@ def heatmap(board: Leaderboard) -> bytes:
     colours = blues()
     axes.imshow(np.ma.masked_invalid(values), cmap=colours, vmin=0, vmax=top, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        ink = "white" if value > 0.55 * top else INK
+        ink = "white" if value > DARK * top else INK
         axes.text(column, row, number(value), ha="center", va="center", fontsize=9, color=ink)
 
     axes.set_yticks(range(rows), labels(board, table.index))
@@ -79,13 +82,13 @@ def means(board: Leaderboard) -> bytes:
 
 
 def colour(board: Leaderboard, name: str) -> str:
-    """What a bar's colour says: the kind of model and, for a recipe, whether it can be told from the best."""
+    """What a bar's colour says: the kind of model and, for a recipe, whether it is told apart from the first."""
     kind = board.summary["kind"][name]
     if kind != "recipe":
         return BASE if kind == "base" else EXPERT
-    if name == board.best:
-        return BEST
-    return NEAR if name in board.not_told_apart else APART
+    if name in board.leaders:
+        return FIRST
+    return APART if board.first is None or board.p_against_first(name) < LEVEL else NEAR
 
 
 def labels(board: Leaderboard, names: Iterable[str]) -> list[str]:
@@ -98,9 +101,9 @@ def name_colours(board: Leaderboard, axes: "Axes") -> None:
     from matplotlib.patches import Patch
 
     words = {
-        BEST: "best recipe",
-        NEAR: "cannot be told apart from it",
-        APART: "other recipe" if board.best is None else "told apart from it",
+        FIRST: "first recipe",
+        NEAR: "not told apart from it",
+        APART: "recipe" if board.first is None else "told apart from it",
         EXPERT: "expert",
         BASE: "base",
     }

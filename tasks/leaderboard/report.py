@@ -10,11 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.leaderboard import words
+from tasks.leaderboard import finding, words
 from tasks.leaderboard.compare import LEVEL
 from tasks.leaderboard.gather import Leaderboard
 from tasks.leaderboard.load import load_interference, load_relative_norms, load_similarity
-from tasks.leaderboard.normalise import Z_95
 from tasks.leaderboard.strata import MEAN
 from tasks.params import Params
 
@@ -33,11 +32,11 @@ def render(board: Leaderboard, params: Params, drawn: Mapping[str, bytes]) -> st
         lstrip_blocks=True,
     )
     return environment.get_template(TEMPLATE).render(
-        finding=words.finding(board),
-        warnings=words.cautions(board),
-        grouping=words.grouping(board),
+        finding=finding.finding(board),
+        warnings=finding.cautions(board),
+        grouping=finding.grouping(board),
         benchmarks=board.benchmarks,
-        best=board.best,
+        first=board.first,
         models=model_rows(board),
         comparisons=comparison_rows(board),
         recipes=recipe_rows(board, params),
@@ -51,19 +50,18 @@ def render(board: Leaderboard, params: Params, drawn: Mapping[str, bytes]) -> st
 
 
 def model_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    """The leaderboard: each score ± its standard error in percent, means, and what the paired test says."""
+    """The leaderboard: scores in percent and means, each ± its standard error, and what the paired test says."""
     scores, errors = board.wide("score"), board.wide("stderr")
     groups = board.letters
     rows = []
     for name in board.summary.index.astype(str):
         row = board.summary.loc[name]
-        half = Z_95 * row["mean_normalised_stderr"]
         rows.append(
             {
                 "name": name,
                 "kind": row["kind"],
                 "rank": "" if pd.isna(row["rank"]) else row["rank"],
-                "mark": "best" if name == board.best else "",
+                "mark": "first" if name in board.leaders and len(board.recipes) > 1 else "",
                 "group": groups.get(name, ""),
                 "scores": [
                     {"score": words.percent(score), "stderr": words.percent(error)}
@@ -71,34 +69,42 @@ def model_rows(board: Leaderboard) -> list[dict[str, Any]]:
                 ],
                 "mean_score": words.percent(row["mean_score"]),
                 "mean_normalised": words.number(row["mean_normalised"]),
-                "interval": words.number(half),
+                "mean_normalised_stderr": words.number(row["mean_normalised_stderr"]),
             }
         )
     return rows
 
 
 def comparison_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    """The best recipe against each other one: by mean normalised scores, and by the score on each benchmark."""
+    """The first recipe against every other model: by mean normalised scores, and by the score on each benchmark."""
     cells = benchmark_cells(board)
+    kinds = {str(name): str(kind) for name, kind in board.summary["kind"].items()}
     return [
         {
-            "other": other,
+            "other": words.label(str(other), kinds[str(other)]),
+            "kind": kinds[str(other)],
             "difference": words.number(row["difference"]),
-            "low": words.number(row["low"]),
-            "high": words.number(row["high"]),
+            "interval": words.interval(row["low"], row["high"]),
             "first_only": row["first_only"],
             "second_only": row["second_only"],
             "p": words.probability(row["p_adjusted"]),
-            "apart": other not in board.not_told_apart,
+            "verdict": verdict(row["p_adjusted"]),
             "benchmarks": cells[str(other)],
         }
-        for other, row in board.against_best.iterrows()
+        for other, row in board.against_first.iterrows()
     ]
 
 
+def verdict(p: float) -> str:
+    """What the paired test says of two models."""
+    if math.isnan(p):
+        return "not compared"
+    return "told apart" if p < LEVEL else "cannot be told apart"
+
+
 def benchmark_cells(board: Leaderboard) -> dict[str, list[dict[str, Any]]]:
-    """How far the best recipe is ahead of each other model on each benchmark, and whether that is told apart."""
-    pairs = board.comparisons[(board.comparisons["first"] == board.best) & (board.comparisons["benchmark"] != MEAN)]
+    """How far the first recipe is ahead of each other model on each benchmark, and whether that is told apart."""
+    pairs = board.comparisons[(board.comparisons["first"] == board.first) & (board.comparisons["benchmark"] != MEAN)]
     cells: dict[str, list[dict[str, Any]]] = {}
     for row in pairs.to_dict("records"):
         cell = {"difference": words.signed(row["difference"]), "apart": row["p_adjusted"] < LEVEL}
@@ -121,7 +127,7 @@ def recipe_rows(board: Leaderboard, params: Params) -> list[dict[str, Any]]:
                 "method": method,
                 "settings": [f"{key}: {json.dumps(value)}".replace('"', "") for key, value in settings.items()],
                 "interference": words.number(left[name]),
-                "sha256": text(hashes[name])[:12],
+                "sha256": words.text(hashes[name])[:12],
             }
         )
     return rows
@@ -135,7 +141,7 @@ def source_rows(board: Leaderboard, params: Params) -> list[dict[str, str]]:
         {
             "name": name,
             "source": model.source,
-            "revision": text(model.revision),
+            "revision": words.text(model.revision),
             "expert_in": ", ".join(benchmark for benchmark in board.benchmarks if params.expert_in(benchmark) == name),
             "norm": words.number(100 * norms.get(name, float("nan"))),
         }
@@ -165,7 +171,7 @@ def similarity_rows(board: Leaderboard) -> list[dict[str, str]]:
 
 
 def task_rows(board: Leaderboard) -> list[dict[Hashable, str]]:
-    """How each benchmark was measured; the same for every model, so the distinct values are shown."""
+    """How each benchmark was measured: as a rule the same for every model, so the distinct values are shown."""
     columns = ["task", "task_version", "metric", "filter", "num_fewshot", "questions", "limit", "chat_template"]
     by_benchmark = board.scores.groupby("benchmark", sort=False)
     table = pd.DataFrame({column: by_benchmark[column].agg(distinct) for column in [*columns, "sandbox"]})
@@ -187,16 +193,7 @@ def versions(scores: pd.DataFrame) -> dict[str, str]:
 
 def distinct(values: Iterable[object]) -> str:
     """The different values in a column, in a fixed order."""
-    return ", ".join(sorted({text(value) for value in values}))
-
-
-def text(value: object) -> str:
-    """A value in a cell: a dash for nothing, yes and no, whole numbers without a point."""
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return words.BLANK
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return ", ".join(sorted({words.text(value) for value in values}))
 
 
 def data_uri(picture: bytes) -> str:

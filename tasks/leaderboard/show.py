@@ -11,8 +11,9 @@ from rich.text import Text
 
 from tasks import paths
 from tasks.leaderboard.compare import LEVEL
+from tasks.leaderboard.finding import caution
 from tasks.leaderboard.table import SEPARATOR
-from tasks.leaderboard.words import caution, label, number, percent
+from tasks.leaderboard.words import label, listing, number, percent
 
 UNBOUNDED = 10_000
 
@@ -20,27 +21,31 @@ UNBOUNDED = 10_000
 def print_leaderboard(console: Console, table: pd.DataFrame) -> None:
     """Print a leaderboard as `tasks.leaderboard.table.wide` makes it.
 
-    A narrow terminal gets scores without their errors, and long names folded. Where the output is no terminal, lines
-    are as long as they need to be, so that whole names can be searched for.
+    A narrow terminal gets scores without their errors, a narrower one no seconds either, and long names folded. Where
+    the output is no terminal, lines are as long as they need to be, so that whole names can be searched for.
     """
-    grid = grid_of(table, console, with_errors=True)
-    width = natural_width(grid, console)
-    if console.is_terminal and width > console.width:
-        grid = grid_of(table, console, with_errors=False)
-    grid.width = None if console.is_terminal else width
+    wrapped = console.is_terminal
+    for errors, seconds in ((True, True), (False, True), (False, False)):
+        grid = grid_of(table, console, with_errors=errors, with_seconds=seconds)
+        width = natural_width(grid, console)
+        if not wrapped or width <= console.width:
+            break
+    grid.width = None if wrapped else width
     console.print(grid, soft_wrap=False, crop=False)
+    shown = "Scores in percent ± standard error" if errors else "Scores in percent"
     lines = [
-        "Scores in percent ± standard error; normalised: the mean in percent of the benchmarks' experts.",
+        f"{shown}; normalised: the mean in percent of the benchmarks' experts.",
         *explain(table),
         f"More in {paths.REPORT} and {paths.LEADERBOARD}",
     ]
-    console.print(encodable("\n".join(lines), console), markup=False)
+    console.print(encodable("\n".join(lines), console), markup=False, soft_wrap=not wrapped)
+    kinds = {str(name): str(kind) for name, kind in table["kind"].items()}
     for text, models in warnings_of(table).items():
-        line = f"warning: {caution(text, models, len(table))}"
-        console.print(encodable(line, console), style="yellow", markup=False)
+        line = f"warning: {caution(text, models, kinds)}"
+        console.print(encodable(line, console), style="yellow", markup=False, soft_wrap=not wrapped)
 
 
-def grid_of(table: pd.DataFrame, console: Console, *, with_errors: bool) -> Table:
+def grid_of(table: pd.DataFrame, console: Console, *, with_errors: bool, with_seconds: bool) -> Table:
     """The leaderboard as a table of text: a row for each model, a line below the last recipe."""
     benchmarks = [str(column).removesuffix("_score") for column in table if str(column).endswith("_score")]
     benchmarks.remove("mean")
@@ -53,9 +58,9 @@ def grid_of(table: pd.DataFrame, console: Console, *, with_errors: bool) -> Tabl
         header_style="bold",
     )
     grid.add_column("", justify="right", no_wrap=True)
-    grid.add_column("model", overflow="fold", min_width=10)
+    grid.add_column("model", overflow="fold", min_width=8)
     grid.add_column("group", overflow="fold", min_width=5)
-    for heading in (*benchmarks, "normalised", "merge s"):
+    for heading in (*benchmarks, "normalised", *(["merge s"] if with_seconds else [])):
         grid.add_column(Text(heading), justify="right", no_wrap=True)
 
     last_recipe = table.index[table["kind"] == "recipe"][-1]
@@ -66,7 +71,8 @@ def grid_of(table: pd.DataFrame, console: Console, *, with_errors: bool) -> Tabl
             errors = [percent(row[f"{benchmark}_stderr"]) for benchmark in benchmarks]
             scores = [f"{score} ±{error}" for score, error in zip(scores, errors, strict=True)]
         names = [rank, label(str(name), row["kind"]), blank_or(row["group"], "{}")]
-        cells = [*names, *scores, number(row["mean_normalised"]), blank_or(row["merge_seconds"], "{:.1f}")]
+        seconds = [blank_or(row["merge_seconds"], "{:.1f}")] if with_seconds else []
+        cells = [*names, *scores, number(row["mean_normalised"]), *seconds]
         grid.add_row(
             *(Text(encodable(cell, console)) for cell in cells),
             style="bold" if rank == "1" else "" if row["kind"] == "recipe" else "dim",
@@ -86,14 +92,17 @@ def natural_width(grid: Table, console: Console) -> int:
 
 
 def explain(table: pd.DataFrame) -> list[str]:
-    """What the letters say."""
+    """What the letters say, and whom they say nothing of."""
     recipes = table[table["kind"] == "recipe"]
     if recipes["group"].isna().all():
         return ["No recipe can be ranked: every declared expert scores 0 on its benchmark."]
     if len(recipes) == 1:
         return []
     test = f"paired test over the same questions, adjusted p >= {LEVEL}"
-    return [f"Recipes that share a letter cannot be told apart ({test})."]
+    lines = [f"Recipes that share a letter cannot be told apart ({test})."]
+    first, others = str(recipes.index[0]), recipes.iloc[1:]
+    unknown = [str(name) for name in others.index[others["p_against_first"].isna()]]
+    return [*lines, f"{first} was not compared with {listing(unknown)}."] if unknown else lines
 
 
 def warnings_of(table: pd.DataFrame) -> dict[str, list[str]]:

@@ -2,8 +2,9 @@
 
 A benchmark's questions fall into strata, one for each lm-eval task behind it. Its score is the mean over all questions
 or, where the task is a group that counts its tasks alike, the mean of the tasks' means. A scores file does not say
-which, but the scores do: only one of the two gives the score of every model. Where neither does (a metric that is no
-mean, answers of another run), nothing is compared: the verdicts would answer for another number than the table shows.
+which, but the scores do: as a rule, only one of the two gives the scores of all models. A model whose score neither
+gives (a metric that is no mean, answers of another run) is not compared: its verdicts would answer for another number
+than the table shows.
 """
 
 from dataclasses import dataclass
@@ -25,14 +26,17 @@ class Numbers:
     models: list[str]
     weights: pd.DataFrame
     """A row for each number (`MEAN`, then the benchmarks), a column for each stratum (benchmark, task): what its mean
-    counts, in points of 100. Blank where a score is no mean of verdicts, or nothing is normalised."""
+    counts, in points of 100. `MEAN` counts nothing where nothing is normalised."""
     verdicts: list[Floats]
     """Models × questions of each stratum: how right each answer is."""
+    known: pd.DataFrame
+    """Numbers × models: whether the number in the table is this mean of the model's verdicts, so that they may be
+    compared by it."""
 
     def estimates(self) -> pd.DataFrame:
-        """Each number of each model: numbers × models."""
+        """Each number of each model, blank where it is not known: numbers × models."""
         means = np.array([stratum.mean(axis=1) for stratum in self.verdicts])
-        return pd.DataFrame(self.weights.to_numpy() @ means, self.weights.index, self.models)
+        return pd.DataFrame(self.weights.to_numpy() @ means, self.weights.index, self.models).where(self.known)
 
 
 def numbers_of(answers: pd.DataFrame, scores: pd.DataFrame, reference: pd.Series) -> Numbers:
@@ -44,19 +48,23 @@ def numbers_of(answers: pd.DataFrame, scores: pd.DataFrame, reference: pd.Series
         reference: The declared expert's score on each benchmark; blank ones are left out of the mean.
     """
     groups = answers.groupby(level=["benchmark", "task"])
-    shares = stratum_shares(groups.mean(), groups.size(), scores)
+    shares, fits = stratum_shares(groups.mean(), groups.size(), scores)
     benchmark = shares.index.get_level_values("benchmark")
     defined = reference.dropna()
-    units = (100 / (len(defined) * defined)).reindex(benchmark).to_numpy() if len(defined) else np.nan
-    rows = {MEAN: (shares * units).where(benchmark.isin(defined.index) | defined.empty, 0.0)}
+    units = (100 / (len(defined) * defined)).reindex(benchmark, fill_value=0.0).to_numpy() if len(defined) else 0.0
+    rows = {MEAN: shares * units}
     rows |= {str(name): (100 * shares).where(benchmark == name, 0.0) for name in reference.index}
     weights = pd.DataFrame(rows).T
+    in_mean = fits.loc[defined.index].all() if len(defined) else pd.Series(data=False, index=fits.columns)
+    known = pd.concat([in_mean.to_frame(MEAN).T, fits]).loc[weights.index, answers.columns]
     verdicts = [group.to_numpy(np.float64).T for _, group in groups]
-    return Numbers([str(name) for name in answers.columns], weights, verdicts)
+    return Numbers([str(name) for name in answers.columns], weights, verdicts, known)
 
 
-def stratum_shares(means: pd.DataFrame, sizes: pd.Series, scores: pd.DataFrame) -> pd.Series:
-    """What the mean of each stratum counts in its benchmark's score; blank where no choice gives the scores.
+def stratum_shares(means: pd.DataFrame, sizes: pd.Series, scores: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """What the mean of each stratum counts in its benchmark's score, and which scores that gives: benchmarks × models.
+
+    Of the two choices, a benchmark has the one that gives the scores of more models.
 
     Args:
         means: Strata × models, the means of the verdicts.
@@ -64,10 +72,15 @@ def stratum_shares(means: pd.DataFrame, sizes: pd.Series, scores: pd.DataFrame) 
         scores: Benchmarks × models.
     """
     by_benchmark = sizes.groupby(level="benchmark")
-    shares = pd.Series(np.nan, sizes.index)
-    # every question alike comes last, since it is meant where both fit
-    for choice in (1 / by_benchmark.transform("size"), sizes / by_benchmark.transform("sum")):
-        given = means.mul(choice, axis=0).groupby(level="benchmark").sum()
-        fits = (given - scores.reindex(index=given.index, columns=given.columns)).abs().max(axis=1) <= TOLERANCE
-        shares = choice.where(fits.reindex(sizes.index, level="benchmark"), shares)
-    return shares
+    by_question, by_task = sizes / by_benchmark.transform("sum"), 1 / by_benchmark.transform("size")
+    fits, by_task_fits = (fitting(means, shares, scores) for shares in (by_question, by_task))
+    # every question alike is meant where both fit
+    tasks_alike = by_task_fits.sum(axis=1) > fits.sum(axis=1)
+    fits.loc[tasks_alike] = by_task_fits.loc[tasks_alike]
+    return by_task.where(tasks_alike.reindex(sizes.index, level="benchmark"), by_question), fits
+
+
+def fitting(means: pd.DataFrame, shares: pd.Series, scores: pd.DataFrame) -> pd.DataFrame:
+    """Whether the means of the strata, with these shares, give the scores: benchmarks × models."""
+    given = means.mul(shares, axis=0).groupby(level="benchmark").sum()
+    return (given - scores.reindex(index=given.index, columns=given.columns)).abs() <= TOLERANCE

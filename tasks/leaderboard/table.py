@@ -41,13 +41,13 @@ def wide(board: Leaderboard) -> pd.DataFrame:
         for value in ("score", "stderr", "normalised"):
             columns[f"{benchmark}_{value}"] = board.wide(value)[benchmark]
     columns |= {name: summary[name] for name in ("mean_score", "mean_normalised", "mean_normalised_stderr")}
-    columns["p_against_best"] = board.against_best["p_adjusted"].reindex(summary.index)
+    columns["p_against_first"] = board.against_first["p_adjusted"].reindex(summary.index)
     columns["merge_seconds"] = load_seconds("merge", board.recipes, "merge_seconds").reindex(summary.index).round(2)
     columns["evaluate_seconds"] = load_seconds("evaluate", summary.index, "evaluate_seconds").round(2)
     columns["tokens_per_second"] = load_speed(summary.index, "tokens_per_second").round(1)
     columns["warnings"] = column(board, warnings_by_model(board))
-    digits = columns["p_against_best"].map(significant)
-    return pd.DataFrame(columns).rename_axis("model").round(DECIMALS).assign(p_against_best=digits)
+    digits = columns["p_against_first"].map(significant)
+    return pd.DataFrame(columns).rename_axis("model").round(DECIMALS).assign(p_against_first=digits)
 
 
 def column(board: Leaderboard, texts: Mapping[str, str]) -> pd.Series:
@@ -82,19 +82,22 @@ def significant(value: float) -> float:
 def metrics(board: Leaderboard) -> dict[str, Any]:
     """results/metrics.json, what `dvc metrics diff` compares; undefined numbers are left out.
 
-    Recipes stand in the order of their names, so that a change of rank shows as changed numbers alone.
+    Recipes stand in the order of their names, so that a change of rank shows as changed numbers alone. `normalised` is
+    in percent of the experts, `score` the mean of scores between 0 and 1, as in the files that they come from.
     """
     means = {name: rounded(board.summary["mean_normalised"][name]) for name in sorted(board.recipes)}
     scores = {name: rounded(board.summary["mean_score"][name]) for name in sorted(board.recipes)}
-    best = board.best
+    first = board.first
     values: dict[str, Any] = {}
-    if best is not None:
-        values["best"] = {
-            "recipe": best,
-            "normalised": means[best],
-            "score": scores[best],
+    if first is not None:
+        values["first"] = {
+            "recipe": first,
+            "normalised": means[first],
+            "score": scores[first],
             "not_told_apart": len(board.not_told_apart),
         }
+    values["benchmarks_in_mean"] = len(board.benchmarks_in_mean)
+    values["warnings"] = len(board.warnings)
     values["normalised"] = {name: value for name, value in means.items() if not math.isnan(value)}
     values["score"] = scores
     return values

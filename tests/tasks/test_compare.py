@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,8 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from tasks.leaderboard.compare import holm
-from tasks.leaderboard.strata import MEAN, numbers_of
+from tasks.leaderboard.compare import LEVEL, compare_models, holm, paired_test
+from tasks.leaderboard.strata import MEAN, Numbers, numbers_of
 from tests.tasks.answer_tables import compared, mean_scores, of_means, questions, random_answers
 from tests.tasks.small_project import pattern
 
@@ -78,7 +78,8 @@ def test_another_model_changes_nothing_but_the_adjustment(answers: pd.DataFrame)
 
 def test_models_with_the_same_answers_are_not_told_apart(answers: pd.DataFrame) -> None:
     found = compared(answers.assign(m1=answers["m0"])[["m0", "m1"]])
-    assert (found[ENDS] == 0).all(axis=None)
+    assert (found["difference"] == 0).all()
+    assert found[["low", "high"]].isna().all(axis=None)
     assert (found[["p", "p_adjusted"]] == 1).all(axis=None)
 
 
@@ -116,18 +117,20 @@ def test_a_single_question_has_no_interval_and_no_significance() -> None:
 
 
 def test_families_are_adjusted_by_themselves(answers: pd.DataFrame) -> None:
-    """Recipes, and pairs with base or experts; each by the mean and by benchmark; statsmodels' Holm in each."""
+    """Recipes, recipes with the base, and the rest; each by the mean and by benchmark; statsmodels' Holm in each."""
     kinds = {"m0": "base", "m1": "expert", "m2": "recipe", "m3": "recipe"}
     found = compared(answers, kinds=kinds)
     assert found["family"].value_counts().to_dict() == {
         "recipes": 1,
         "recipes, by benchmark": 2,
-        "with base or experts": 5,
-        "with base or experts, by benchmark": 10,
+        "recipes with base": 2,
+        "recipes with base, by benchmark": 4,
+        "with experts": 3,
+        "with experts, by benchmark": 6,
     }
     for _, members in found.groupby("family"):
         assert members["p_adjusted"].tolist() == pytest.approx(multipletests(members["p"], method="holm")[1].tolist())
-    recipes = found[found["family"].str.startswith("recipes")]
+    recipes = found[found["family"].isin(["recipes", "recipes, by benchmark"])]
     assert set(recipes["first"]) | set(recipes["second"]) == {"m2", "m3"}
 
 
@@ -177,11 +180,82 @@ def test_groups_of_tasks_count_as_their_score_does(by_task: bool) -> None:
     np.testing.assert_allclose(estimates.loc[MEAN], means)
 
 
-def test_scores_that_are_no_means_of_verdicts_are_not_compared() -> None:
-    answers = random_answers(SIZES, [0.4, 0.6], np.random.default_rng(2))
+def test_a_score_that_is_no_mean_of_verdicts_keeps_its_model_alone_from_being_compared() -> None:
+    """m1, on the one benchmark and by the mean that it counts in."""
+    answers = random_answers(SIZES, [0.4, 0.6, 0.5], np.random.default_rng(2))
     scores = mean_scores(answers)
     scores.loc["small", "m1"] += 0.01
     numbers = numbers_of(answers, scores, pd.Series({"large": 1.0, "small": 1.0}))
-    assert numbers.weights.isna().any(axis=1).to_dict() == {MEAN: True, "large": False, "small": True}
+    unknown = numbers.known.stack().loc[lambda known: ~known].index
+    assert set(unknown) == {(MEAN, "m1"), ("small", "m1")}
+    found = compare_models(numbers, dict.fromkeys(answers.columns, "recipe")).set_index(
+        ["benchmark", "first", "second"]
+    )
+    blank = ["difference", "low", "high", "p", "p_adjusted"]
+    for (number, *pair), row in found[blank].iterrows():
+        assert row.isna().all() == (number != "large" and "m1" in pair)
+        assert row.isna().any() == (number != "large" and "m1" in pair)
     numbers = numbers_of(answers, scores, pd.Series({"large": 1.0, "small": np.nan}))
-    assert not numbers.weights.loc[MEAN].isna().any(), "what counts in no mean spoils none"
+    assert numbers.known.loc[MEAN].all(), "what counts in no mean spoils none"
+
+
+def trading_off(generator: np.random.Generator) -> pd.DataFrame:
+    """Six recipes of the same expected mean: what each is better by on 20 questions it is worse by on 1,000."""
+    better = np.array([0.1, 0.05, 0.15, 0.1, 0.05, 0.15])
+    possible = generator.random((1000, 1)) < 0.6
+    large = possible & (generator.random((1000, 6)) < 1 - better / 0.6)
+    small = generator.random((20, 6)) < better
+    index = questions({("large", "t"): 1000, ("small", "t"): 20})
+    return pd.DataFrame(np.vstack([large, small]).astype(float), index, [f"m{number}" for number in range(6)])
+
+
+def test_trading_benchmarks_off_is_not_being_better() -> None:
+    """A small benchmark on which by luck nothing differs does not make the mean certain."""
+    generator = np.random.default_rng(2)
+    alarms = 0
+    for _ in range(15):
+        numbers = means_of(trading_off(generator))
+        p = [paired_test(numbers, 0, *pair)["p"] for pair in combinations(range(6), 2)]
+        alarms += bool((holm(pd.Series(p)) < LEVEL).any())
+    assert alarms <= 2
+
+
+def means_of(answers: pd.DataFrame) -> Numbers:
+    """The numbers of two benchmarks whose experts score 1."""
+    return numbers_of(answers, mean_scores(answers), pd.Series({"large": 1.0, "small": 1.0}))
+
+
+def mean_p(answers: pd.DataFrame) -> float:
+    """The p of two models' means."""
+    return float(paired_test(means_of(answers), 0, 0, 1)["p"])
+
+
+def test_a_recipe_that_is_better_everywhere_is_told_apart() -> None:
+    """The questions added cost hardly any power."""
+    generator = np.random.default_rng(6)
+    sizes = {("large", "t"): 300, ("small", "t"): 150}
+    found = sum(mean_p(random_answers(sizes, [0.5, 0.65], generator)) < 0.05 for _ in range(40))
+    assert found >= 34
+
+
+def test_the_mean_of_several_benchmarks_has_two_questions_more_on_each() -> None:
+    """By hand: 3 of 4 against 1 of 4 on one, 2 of 5 alike on the other, all signs listed."""
+    answers = pd.DataFrame(
+        {"m0": [1, 1, 1, 0, 1, 1, 0, 0, 0], "m1": [0, 0, 0, 1, 1, 1, 0, 0, 0]},
+        questions({("large", "t"): 4, ("small", "t"): 5}),
+        dtype=float,
+    )
+    terms = np.array([1 / 4] * 4 + [1 / 4] * 2 + [1 / 5] * 2)
+    sums = np.array([signs @ terms for signs in product([-1, 1], repeat=len(terms))])
+    assert mean_p(answers) == pytest.approx((np.abs(sums) >= 2 / 4 - 1e-9).mean())
+
+
+def test_a_rare_loss_against_the_base_counts_no_pairs_of_experts(answers: pd.DataFrame) -> None:
+    """Recipes beside the base are adjusted over the recipes alone, however many experts there are."""
+    few = {"m0": "base", "m1": "recipe", "m2": "expert"}
+    more = {**few, "m3": "expert"}
+    keys = ["benchmark", "first", "second"]
+    pair = (MEAN, "m0", "m1")
+    there = compared(answers[list(few)], kinds=few).set_index(keys).loc[pair]
+    here = compared(answers, kinds=more).set_index(keys).loc[pair]
+    assert there["p_adjusted"] == here["p_adjusted"] == here["p"]

@@ -12,7 +12,7 @@ import pytest
 from tasks import paths
 from tasks.leaderboard import gather_files, write_results
 from tasks.leaderboard.__main__ import current
-from tasks.leaderboard.words import finding
+from tasks.leaderboard.finding import finding
 from tasks.orphans import remove_orphans
 from tasks.params import Params
 from tests.tasks.board_tools import edit_scores, printed
@@ -36,14 +36,15 @@ def test_normalised_scores_and_ranks_by_hand(params: Params) -> None:
 def test_the_paired_test_says_who_is_best(params: Params) -> None:
     """Identical answers are p = 1; 16 + 3 questions one way and none the other are beyond doubt."""
     board = gather_files(params)
-    assert board.best == "wudi"
+    assert board.first == "wudi"
     assert board.not_told_apart == ["same"]
-    against = board.against_best
-    assert list(against.loc["same", ["difference", "low", "high", "p", "p_adjusted"]]) == [0, 0, 0, 1, 1]
+    against = board.against_first
+    assert list(against.loc["same", ["difference", "p", "p_adjusted"]]) == [0, 1, 1]
+    assert against.loc["same", ["low", "high"]].isna().all(), "nothing differs, and nothing shows how far it might"
     assert board.letters == {"wudi": "a", "same": "a", "average": "b"}
     assert against.loc["average", "difference"] == pytest.approx(77.5 - 37.5)
-    assert against.loc["average", "p"] == pytest.approx(2 * 0.5**19)
-    assert finding(board).endswith("but cannot be told apart from same.")
+    assert against.loc["average", "p"] < 0.001
+    assert list(against.index) == ["same", "average", "base", "gsm", "maths"]
 
 
 def test_an_expert_that_scores_0_leaves_its_benchmark_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +54,7 @@ def test_an_expert_that_scores_0_leaves_its_benchmark_out(tmp_path: Path, monkey
     board = gather_files(params)
     assert board.wide("normalised")["math"].isna().all()
     assert board.summary["mean_normalised"]["wudi"] == pytest.approx(75.0)
-    assert board.against_best["difference"]["average"] == pytest.approx(50.0)
+    assert board.against_first["difference"]["average"] == pytest.approx(50.0)
     write_results(board, params)
     assert "math is left out of mean normalised scores" in paths.REPORT.read_text(encoding="utf-8")
     on_math = board.comparisons[board.comparisons["benchmark"] == "math"].set_index(["first", "second"])
@@ -67,10 +68,15 @@ def test_all_zero_scores_are_written_and_readable(tmp_path: Path, monkeypatch: p
     zeros = {name: {"gsm8k": pattern(0, 40), "math": pattern(0, 20)} for name in ANSWERS}
     params = make_project(tmp_path, zeros)
     board = gather_files(params)
-    assert board.best is None
+    assert board.first is None
     write_results(board, params)
     assert "No recipe can be ranked" in paths.REPORT.read_text(encoding="utf-8")
-    assert json.loads(paths.METRICS.read_text()) == {"normalised": {}, "score": dict.fromkeys(sorted(RECIPES), 0.0)}
+    assert json.loads(paths.METRICS.read_text()) == {
+        "benchmarks_in_mean": 0,
+        "warnings": len(board.warnings),
+        "normalised": {},
+        "score": dict.fromkeys(sorted(RECIPES), 0.0),
+    }
     for file in ("scores.csv", "leaderboard.csv", "comparisons.csv", "metrics.json", "report.html"):
         assert not re.search(r"\b(inf|nan|NaN)\b", (paths.RESULTS / file).read_text(encoding="utf-8")), file
     assert "No recipe can be ranked" in printed(current(params))
@@ -78,7 +84,8 @@ def test_all_zero_scores_are_written_and_readable(tmp_path: Path, monkeypatch: p
 
 def test_tables_read_back_with_pandas(params: Params) -> None:
     """leaderboard.csv: best first, with seconds; scores.csv: tidy, without."""
-    write_results(gather_files(params), params)
+    board = gather_files(params)
+    write_results(board, params)
     table = pd.read_csv(paths.LEADERBOARD, index_col="model")
     assert table.index[0] == "wudi"
     assert list(table.loc["wudi", ["gsm8k_score", "math_normalised", "rank"]]) == [0.6, 80.0, 1.0]
@@ -86,7 +93,9 @@ def test_tables_read_back_with_pandas(params: Params) -> None:
     tidy = pd.read_csv(paths.SCORES_TABLE)
     assert tidy.groupby("kind")["model"].nunique().to_dict() == {"base": 1, "expert": 2, "recipe": 3}
     assert not [column for column in tidy if "second" in str(column)]
-    assert json.loads(paths.METRICS.read_text())["best"] == {
+    metrics = json.loads(paths.METRICS.read_text())
+    assert (metrics["benchmarks_in_mean"], metrics["warnings"]) == (2, len(board.warnings))
+    assert metrics["first"] == {
         "recipe": "wudi",
         "normalised": 77.5,
         "score": 0.5,
@@ -125,7 +134,11 @@ def test_a_clone_without_scores_prints_the_table_that_it_has(params: Params) -> 
         ("samples", r"samples/wudi/math\.jsonl\.gz: not found; .*evaluate_recipe@wudi"),
         ("truncated", r"samples/wudi/math\.jsonl\.gz: not a samples file .*evaluate_recipe@wudi"),
         ("questions", r"samples/wudi: answers other questions than base does; .*evaluate_base evaluate_recipe@wudi"),
-        ("verdict", r"samples/wudi/math\.jsonl\.gz: has an answer of which `correct` is no .*evaluate_recipe@wudi"),
+        ("targets", r"samples/wudi: answers other questions than base does; .*evaluate_base evaluate_recipe@wudi"),
+        (
+            "verdict",
+            r"samples/wudi/math\.jsonl\.gz: not a samples file .*`correct` is no finite .*evaluate_recipe@wudi",
+        ),
         ("nan", r"scores/wudi\.json: not a scores file .*finite.*evaluate_recipe@wudi"),
     ],
 )
@@ -145,6 +158,9 @@ def test_a_missing_or_broken_file_is_one_line(params: Params, damage: str, messa
         samples.write_bytes(samples.read_bytes()[:-20])
     elif damage == "questions":
         write_answers(Path(), "wudi", {"gsm8k": pattern(24, 40), "math": pattern(8, 21)})
+    elif damage == "targets":
+        other = gzip.decompress(samples.read_bytes()).replace(b'"target": "1"', b'"target": "2"', 1)
+        samples.write_bytes(gzip.compress(other))
     elif damage == "verdict":
         samples.write_bytes(gzip.compress(gzip.decompress(samples.read_bytes()).replace(b"1.0", b"NaN", 1)))
     else:
@@ -185,8 +201,17 @@ def test_one_recipe_alone_is_compared_with_base_and_experts(tmp_path: Path, monk
     board = gather_files(params)
     write_results(board, params)
     assert board.letters == {"wudi": "a"}
-    assert set(board.comparisons["family"]) == {"with base or experts", "with base or experts, by benchmark"}
-    assert finding(board) == "wudi, the only recipe, has a mean normalised score of 77.5."
+    assert set(board.comparisons["family"]) == {
+        *("recipes with base", "recipes with base, by benchmark"),
+        *("with experts", "with experts, by benchmark"),
+    }
+    assert finding(board) == (
+        "wudi, the only recipe, has a mean normalised score of 77.5. wudi is above the base, which has 5.0."
+    )
+    page = paths.REPORT.read_text(encoding="utf-8")
+    assert "wudi against" in page
+    assert "Nothing is ranked" not in page
+    assert 'class="mark"' not in page, "a single recipe is no first one"
 
 
 def test_a_single_question_makes_no_differences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +248,28 @@ def test_an_error_that_lm_eval_cannot_estimate_is_blank(params: Params) -> None:
     board = gather_files(params)
     assert board.wide("stderr").loc["wudi"].isna().all()
     write_results(board, params)
+
+
+def test_an_error_that_is_not_known_on_one_benchmark_leaves_the_mean_without_one(params: Params) -> None:
+    """An error over fewer benchmarks than the mean would be too small or too large."""
+    file = paths.scores("wudi")
+    content = json.loads(file.read_text())
+    content["evaluations"][0]["stderr"] = "N/A"
+    file.write_text(json.dumps(content))
+    board = gather_files(params)
+    assert board.summary["mean_normalised_stderr"].isna().to_dict() == {
+        name: name == "wudi" for name in board.summary.index
+    }
+    write_results(board, params)
+
+
+def test_an_expert_is_its_own_yardstick(params: Params) -> None:
+    """100 on its own benchmark, by definition and without an error."""
+    board = gather_files(params)
+    errors = board.wide("normalised_stderr")
+    assert (errors.loc["gsm", "gsm8k"], errors.loc["maths", "math"]) == (0, 0)
+    assert (errors.loc["maths", "gsm8k"] > 0) and (errors.loc["base", "math"] > 0)
+    assert board.summary["mean_normalised_stderr"]["maths"] == pytest.approx(errors.loc["maths", "gsm8k"] / 2)
 
 
 def test_orphans_go_and_everything_else_stays(params: Params) -> None:

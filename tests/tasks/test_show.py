@@ -27,8 +27,17 @@ def test_the_terminal_table_fits_and_has_groups(params: Params) -> None:
     assert any(line.startswith("Recipes that share a letter cannot be told apart") for line in lines)
     assert "More in results/report.html and results/leaderboard.csv" in lines
     narrow = re.sub(r"\x1b\[[\d;]*m", "", printed(table, 56, terminal=True)).splitlines()
-    assert all(len(line) <= 56 for line in narrow[:9])
-    assert "±" not in narrow[2]
+    assert all(len(line) <= 56 for line in narrow)
+    assert not any("±" in line or "standard error" in line for line in narrow)
+    assert {"Recipes", "share", "letter", "cannot", "told", "apart"} <= set(" ".join(narrow).split())
+
+
+def test_a_very_narrow_terminal_does_without_seconds(params: Params) -> None:
+    table = current(params)
+    narrow = re.sub(r"\x1b\[[\d;]*m", "", printed(table, 44, terminal=True)).splitlines()
+    assert all(len(line) <= 44 for line in narrow)
+    assert "merge s" not in narrow[0]
+    assert [line.split()[:2] for line in narrow[2:5]] == [["1", "wudi"], ["1", "same"], ["3", "average"]]
 
 
 def test_four_benchmarks_fit_100_columns(params: Params) -> None:
@@ -62,5 +71,9 @@ def test_warnings_stand_below_the_table_of_a_clone_too(params: Params, clone: bo
     for file in [*paths.SCORES.iterdir(), *paths.SAMPLES.rglob("*.gz")] if clone else []:
         file.unlink()
     lines = printed(current(params)).splitlines()
-    for warning in ("gsm: programs ran without a sandbox", "wudi and gsm: an old harness", "wudi: the backend is slow"):
+    for warning in (
+        "gsm (expert): programs ran without a sandbox",
+        "wudi and gsm (expert): an old harness",
+        "wudi: the backend is slow",
+    ):
         assert f"warning: {warning}" in lines

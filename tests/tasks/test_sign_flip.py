@@ -54,7 +54,7 @@ def test_weights_that_differ_in_the_last_bits_are_equal() -> None:
 
 @pytest.mark.parametrize("sizes", [[0.3, 0.7], np.linspace(0.1, 1, 40)])
 def test_the_normal_limit_agrees_with_the_exact_test(sizes: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With hundreds of differing questions the two are the same to two digits; so are 40 of different amounts."""
+    """With hundreds of differing questions of one size, and with 40 of different sizes, none of which decides."""
     generator = np.random.default_rng(0)
     each = 800 // len(sizes) if len(sizes) == 2 else 1
     differences = np.concatenate([size * generator.choice([-1, 1], each, p=[0.45, 0.55]) for size in sizes])
@@ -64,3 +64,25 @@ def test_the_normal_limit_agrees_with_the_exact_test(sizes: list[float], monkeyp
     monkeypatch.setattr(sign_flip, "EXACT_SUPPORT", 0)
     assert sign_flip_p(differences) == pytest.approx(exact, rel=0.1)
     assert exact == pytest.approx(drawn, abs=0.015)
+
+
+@pytest.mark.parametrize("wins", [4, 5, 8])
+def test_a_few_large_differences_among_thousands_of_small_ones(wins: int) -> None:
+    """20 questions that weigh as much as 14,000 are far from normal: against a million random signs."""
+    generator = np.random.default_rng(wins)
+    benchmarks = [(1319, 150, 152), (5000, 500, 501), (14_000, 1500, 1502), (20, wins, 0)]
+    differences = np.concatenate([np.repeat([1 / size, -1 / size], [won, lost]) for size, won, lost in benchmarks])
+    sums = np.zeros(1_000_000)
+    for size, won, lost in benchmarks:
+        sums += (2 * generator.binomial(won + lost, 0.5, len(sums)) - won - lost) / size
+    expected = (np.abs(sums) >= abs(differences.sum()) - 1e-12).mean()
+    assert sign_flip_p(differences) == pytest.approx(expected, rel=0.03)
+
+
+def test_verdicts_of_many_amounts_with_a_few_large_differences() -> None:
+    """No two of 300 differences are of one size, and a handful decide the sum."""
+    generator = np.random.default_rng(1)
+    differences = generator.pareto(1.2, 300) * generator.choice([-1, 1], 300, p=[0.4, 0.6])
+    signs = generator.choice([-1.0, 1.0], (40_000, len(differences)))
+    expected = (np.abs(signs @ differences) >= abs(differences.sum())).mean()
+    assert sign_flip_p(differences) == pytest.approx(expected, abs=0.01)
