@@ -25,8 +25,9 @@ repro: setup system ## run the whole experiment of params.yaml and print the lea
 	dvc repro
 	@python -m tasks.leaderboard
 
+# One thread each: two workers with as many threads as there are cores would wait for one another.
 test: setup system ## run the tests
-	python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
 
 gold: setup system ## score every published answer of the real benchmarks, which takes many minutes
 	python -m pytest -m gold
