@@ -75,7 +75,7 @@ class Asking(LM):
         prompt, answer = request.args
         room = self.backend.lm.max_length - (answer_tokens(answer, self.backend.lm) if kind == "generate_until" else 0)
         text = prompt if kind == "generate_until" else prompt + answer
-        # A token is at least a letter of a text of this kind, so short ones need not be counted.
+        # No token is shorter than a byte, so texts with fewer bytes than room need not be tokenized.
         return len(text.encode()) > room and self.backend.prompt_tokens(text) > room
 
     def _answers(self, kind: str, requests: list[Instance]) -> list[Any]:
