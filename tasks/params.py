@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from tasks import paths
+from tasks.alerts import Channel, Nightly, hosts_alone
 from tasks.evaluation.settings import Benchmark, Evaluation, Server
 from tasks.fetching.folder import local_folder
 from tasks.strict import Name, ParamsError, Strict, fail
@@ -17,6 +18,10 @@ from tasks.zoo import ZooSettings
 from wudi import Recipe
 from wudi.alignment import Policy
 from wudi.settings import SettingError, nearest
+
+Checked = TypeVar("Checked", bound=BaseModel)
+MAY_BE_SECRET = re.compile(r"nightly\.alerts(\.\d+)?(\.webhook|\.block)?")
+"""Where a webhook's URL stands, or was put by mistake: what was found there is not printed."""
 
 
 def valid_source(source: str) -> str:
@@ -105,6 +110,7 @@ class Params(Strict):
     merge: Merge
     evaluation: Evaluation
     zoo: ZooSettings
+    nightly: Nightly = Nightly()
 
     @model_validator(mode="after")
     def names_are_unique(self) -> Self:
@@ -181,16 +187,47 @@ def load_params(path: Path = paths.PARAMS) -> Params:
     Raises:
         ParamsError: The file is missing, is no YAML, or has mistakes: all of them, one a line.
     """
+    return checked(Params, read_values(path), path)
+
+
+def load_nightly(path: Path = paths.PARAMS) -> Nightly:
+    """The `nightly` section alone: who is to be told that the rest of the file has mistakes.
+
+    Raises:
+        ParamsError: The file is missing, is no YAML, or has mistakes in that section.
+    """
+
+    class Section(BaseModel):
+        nightly: Nightly = Nightly()
+
+    return checked(Section, read_values(path), path).nightly
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """The file as YAML has it.
+
+    Raises:
+        ParamsError: The file is missing, or is no YAML of sections.
+    """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
     except FileNotFoundError:
         raise ParamsError(f"{path}: not found; run this in the project's root folder") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ParamsError(f"{path}: not valid YAML: {hosts_alone(' '.join(str(error).split()))}") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: takes the sections {', '.join(Params.model_fields)}")
+    return values
+
+
+def checked(model: type[Checked], values: dict[str, Any], path: Path) -> Checked:
+    """The values as a model.
+
+    Raises:
+        ParamsError: They have mistakes: all of them, one a line.
+    """
     try:
-        return Params.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         lines = [one_line(mistake) for mistake in error.errors()]
         raise ParamsError("\n".join(f"{path}: {line}" for line in lines)) from None
@@ -208,8 +245,13 @@ def one_line(mistake: Any) -> str:
         return f"{location}: {mistake['msg']}"
     if mistake["type"] == "extra_forbidden":
         return f"{location}: no such key; {nearest(str(mistake['loc'][-1]), keys_at(mistake['loc'][:-1]))}"
+    if mistake["type"] == "invalid_key":
+        keys = ", ".join(keys_at(mistake["loc"][:-1]))
+        return f"{location}: got the key {mistake['input']!r} (what YAML makes of on, off, yes, no); takes {keys}"
     if mistake["type"] == "missing":
         return f"{location}: missing; it must be given"
+    if MAY_BE_SECRET.fullmatch(location):
+        return f"{location}: {allowed(mistake['msg'])}"
     return f"{location}: got {mistake['input']!r}; {allowed(mistake['msg'])}"
 
 
@@ -232,6 +274,8 @@ def keys_at(location: tuple[int | str, ...]) -> list[str]:
         "evaluation.server": Server,
         "evaluation.benchmarks": Benchmark,
         "zoo": ZooSettings,
+        "nightly": Nightly,
+        "nightly.alerts": Channel,
     }
     path = ".".join(str(part) for part in location)
     parent = ".".join(str(part) for part in location[:-1])
