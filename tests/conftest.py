@@ -1,5 +1,6 @@
 """Small checkpoints, and where the reference outputs lie if they are at hand."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,17 @@ from safetensors.torch import save_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole pipelines come first: begun last, the longest files would leave the other workers without work."""
+    items.sort(key=lambda item: item.nodeid.startswith(("tests/tasks/", "tests/wudi/")))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _little_garbage() -> None:
+    """statsmodels looks for garbage at every adjustment, among all that has ever been imported: that is none."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """A model that knows the answers, and what the benchmarks make of it: its scores as JSON.
 
-`python -m tests.tasks.gold_model right|wrong LIMIT TASK...`: it answers all right or all wrong. With the limit 0 it is
-asked every question. In a process of its own, for the Hub that datasets come from is chosen by the environment.
+`python -m tests.tasks.gold_model LIMIT TASK...`: it answers all right, and then all wrong. With the limit 0 it is asked
+every question. In a process of its own, for the Hub that datasets come from is chosen by the environment.
 """
 
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -87,11 +88,17 @@ def score(name: str, right: bool, limit: int | None) -> dict[str, Any]:
     }
 
 
+def scores(names: Sequence[str], right: bool, limit: int | None) -> dict[str, dict[str, Any]]:
+    """`score` of each benchmark."""
+    return {name: score(name, right, limit) for name in names}
+
+
 def main() -> None:
     quiet()
     CHECKER.use("bubblewrap", CHECKER.track)
-    side, limit, *names = sys.argv[1:]
-    print(json.dumps({name: score(name, side == "right", int(limit) or None) for name in names}))
+    limit, *names = sys.argv[1:]
+    sides = {"right": True, "wrong": False}
+    print(json.dumps({side: scores(names, right, int(limit) or None) for side, right in sides.items()}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Comparisons of models: what they say of known cases, and the laws that they obey."""
 
-import gc
-from collections.abc import Iterator
 from itertools import combinations, product
 
 import numpy as np
@@ -141,15 +139,6 @@ def test_holm_leaves_blanks_out() -> None:
     assert holm(pd.Series([np.nan])).isna().all()
 
 
-@pytest.fixture
-def _little_garbage() -> Iterator[None]:
-    """statsmodels looks for garbage at every adjustment; what was there before is none."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("_little_garbage")
 def test_false_alarms_stay_rare_when_all_recipes_are_alike() -> None:
     """The best of 6 equal recipes is told apart from some other in about 5 % of experiments or fewer."""
     generator = np.random.default_rng(1)

@@ -83,15 +83,12 @@ def test_scores_say_what_they_were_measured_with(project: Callable[..., Params])
         assert all(line["prompt"] and line["target"] for line in lines)
 
 
-def test_a_model_that_is_too_short_for_a_benchmark(project: Callable[..., Params], hub: Hub) -> None:
-    project({"humaneval": {"task": "humaneval", "limit": 2}})
+def test_a_model_that_is_too_short_for_a_benchmark(project: Callable[..., Params]) -> None:
+    params = project({"gsm8k": {"task": "zoo_gsm8k", "limit": 2}})
     config = json.loads((paths.BASE / "config.json").read_text())
-    (paths.BASE / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 512}))
-    arguments = [sys.executable, "-m", "tasks.evaluate", "base"]
-    done = subprocess.run(arguments, env=hub.client(ROOT), capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert "humaneval generates up to 1024 tokens, but the model takes 512 in all" in done.stderr
+    (paths.BASE / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 24}))
+    with pytest.raises(WudiError, match="zoo_gsm8k generates up to 32 tokens, but the model takes 24 in all"):
+        evaluate("base", paths.BASE, params)
 
 
 @pytest.mark.parametrize(
@@ -261,13 +258,15 @@ def test_the_real_benchmarks(hub: Hub, project: Callable[..., Params]) -> None:
     """GSM8K, MATH, HumanEval and MBPP from the Hub's data, with the harness's own prompts: a small zoo model fails."""
     project(
         {
-            "gsm8k": {"task": "gsm8k", "limit": 6},
-            "math": {"task": "minerva_math500", "limit": 6},
-            "humaneval": {"task": "humaneval", "limit": 6},
-            "mbpp": {"task": "mbpp", "limit": 6},
+            "gsm8k": {"task": "gsm8k", "limit": 2},
+            "math": {"task": "minerva_math500", "limit": 2},
+            "humaneval": {"task": "humaneval", "limit": 2},
+            "mbpp": {"task": "mbpp", "limit": 2},
         },
-        batch_size=6,
+        batch_size=2,
     )
+    config = json.loads((paths.BASE / "config.json").read_text())
+    (paths.BASE / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 1}))  # it writes 1,024 tokens
     environment = hub.client(ROOT)
     arguments = [sys.executable, "-m", "tasks.evaluate", "base"]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False, timeout=400)
@@ -278,48 +277,12 @@ def test_the_real_benchmarks(hub: Hub, project: Callable[..., Params]) -> None:
     expected = {"gsm8k": (5, 3.0), "math": (4, 3.1), "humaneval": (0, 1.0), "mbpp": (3, 1.0)}
     for entry in scores["evaluations"]:
         assert (entry["num_fewshot"], entry["task_version"]) == expected[entry["benchmark"]]
-        assert entry["questions"] == 6
+        assert entry["questions"] == 2
         assert entry["score"] <= 0.1
     assert "Janet" in answers("gsm8k")[0]["prompt"].split("Question:")[-1]
     assert answers("math")[0]["prompt"].endswith("Solution:")
     assert answers("humaneval")[0]["prompt"].startswith("from typing import List")
     assert answers("mbpp")[0]["prompt"].endswith("[BEGIN]\n")
-
-
-@needs_sandbox
-def test_programs_of_the_real_benchmarks_are_judged_in_the_sandbox(hub: Hub) -> None:
-    """The published solution of a question passes its own test, a wrong one does not."""
-    script = """
-import json
-from tasks.evaluation.harness import load_tasks
-from tasks.evaluation.kept import kept_answers
-from tasks.evaluation.programs import CHECKER
-CHECKER.use("bubblewrap", CHECKER.track)
-verdicts = {}
-for name, gold in (("humaneval", "canonical_solution"), ("mbpp", "code")):
-    (task,) = load_tasks(name)["tasks"].values()
-    task.build_all_requests(limit=3)
-    for instance in task.instances:
-        instance.resps.append(instance.doc[gold])
-    task.apply_filters()
-    for instance in task.instances:
-        (answer,) = instance.filtered_resps.values()
-        verdicts.setdefault(name, []).extend(task.process_results(instance.doc, [answer]).values())
-        verdicts.setdefault(name + "_wrong", []).extend(
-            task.process_results(instance.doc, [["pass"] if isinstance(answer, list) else "pass"]).values()
-        )
-print(json.dumps(verdicts))
-"""
-    environment = hub.client(ROOT)
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    verdicts = json.loads(done.stdout.splitlines()[-1])
-    assert verdicts == {
-        "humaneval": [1.0] * 3,
-        "humaneval_wrong": [0.0] * 3,
-        "mbpp": [1.0] * 3,
-        "mbpp_wrong": [0.0] * 3,
-    }
 
 
 def test_loading_leaves_nothing_replaced() -> None:

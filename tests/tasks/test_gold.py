@@ -26,11 +26,11 @@ Score = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def score(hub_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Score]:
-    """Scores of a model that answers right or wrong, by benchmark."""
+    """Scores of a model that answers all right and of one that answers all wrong, by benchmark."""
     with Hub(hub_server, cache=tmp_path_factory.mktemp("hf")) as hub:
 
-        def scored(side: str, limit: int, *names: str) -> dict[str, Any]:
-            command = [sys.executable, "-m", "tests.tasks.gold_model", side, str(limit), *names]
+        def scored(limit: int, *names: str) -> dict[str, Any]:
+            command = [sys.executable, "-m", "tests.tasks.gold_model", str(limit), *names]
             done = subprocess.run(command, env=hub.client(ROOT), capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
             return json.loads(done.stdout.splitlines()[-1])
@@ -38,17 +38,17 @@ def score(hub_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield scored
 
 
-@pytest.mark.parametrize("side", ["right", "wrong"])
-def test_some_answers(side: str, score: Score) -> None:
-    for name, entry in score(side, 40, "gsm8k", "minerva_math500", "humaneval", "mbpp").items():
-        assert entry["questions"] == 40
-        assert set(entry["metrics"].values()) == {float(side == "right")}, (name, entry["judged"])
+def test_some_answers(score: Score) -> None:
+    for side, scored in score(40, "gsm8k", "minerva_math500", "humaneval", "mbpp").items():
+        for name, entry in scored.items():
+            assert entry["questions"] == 40
+            assert set(entry["metrics"].values()) == {float(side == "right")}, (name, entry["judged"])
 
 
 @pytest.mark.gold
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_answer(name: str, score: Score) -> None:
-    right, wrong = score("right", 0, name)[name], score("wrong", 0, name)[name]
+    right, wrong = (scored[name] for scored in score(0, name).values())
     assert right["questions"] == wrong["questions"] == QUESTIONS[name]
     assert set(wrong["metrics"].values()) == {0.0}, wrong["judged"]
     refused = {metric: round((1 - score) * QUESTIONS[name]) for metric, score in right["metrics"].items() if score < 1}

@@ -124,7 +124,8 @@ BOMBS = {
     "memory that catches": "x = []\nwhile True:\n  try: x.append(bytearray(1 << 22))\n  except MemoryError: pass",
     "memory in threads": (
         "import threading\ndef f():\n  x = []\n  while True:\n    try: x.append(bytearray(1 << 20))\n    except MemoryError: pass\n"
-        "for _ in range(8): threading.Thread(target=f).start()"
+        "threads = [threading.Thread(target=f) for _ in range(8)]\n"
+        "for t in threads: t.start()\nfor t in threads: t.join()"
     ),
     "memory outside the process": "import os\nos.memfd_create('x')",
     "shared memory": ("import ctypes\nc = ctypes.CDLL(None)\nassert c.shmget(0, 1 << 20, 0o1600) >= 0"),

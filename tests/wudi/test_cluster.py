@@ -185,7 +185,7 @@ def test_a_cluster_that_loses_its_only_worker_and_gets_another_too_late(
         run(*trio, tmp_path / "out", SLOW, scheduler=empty.address)
     worker = empty.worker()
     merging, came = started(run, *trio, tmp_path / "out", SLOW, scheduler=empty.address)
-    wait_until(lambda: bool(finished_shards(tmp_path / "out")))
+    wait_until(lambda: bool(came or finished_shards(tmp_path / "out")))
     os.kill(worker.pid, signal.SIGKILL)
     merging.join()
     assert "has no workers; start some" in str(came[0])
@@ -206,7 +206,7 @@ def test_a_shard_that_its_workers_die_of(trio: Trio, tmp_path: Path) -> None:
 def test_a_scheduler_that_goes_away(empty: DaskCluster, trio: Trio, tmp_path: Path) -> None:
     empty.worker()
     merging, came = started(run, *trio, tmp_path / "out", SLOW, scheduler=empty.address)
-    wait_until(lambda: bool(finished_shards(tmp_path / "out")))
+    wait_until(lambda: bool(came or finished_shards(tmp_path / "out")))
     os.kill(empty.scheduler.pid, signal.SIGKILL)
     merging.join()
     assert "the connection is lost" in str(came[0])

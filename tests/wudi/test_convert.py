@@ -1,10 +1,7 @@
 """Pickles turned into safetensors: what comes out, and what survives an interruption."""
 
 import json
-import multiprocessing
-import os
 import random
-import signal
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tests.conftest import CONFIG, random_tensors
+from tests.wudi.children import child
 from tests.wudi.merges import Stop, all_tensors, contents
 from tests.wudi.pickles import (
     EMBEDDING,
@@ -262,16 +260,14 @@ def convert_slowly(source: Path, out: Path) -> None:
 def test_what_kill_9_leaves_under_the_name_is_whole_or_nothing(seed: int, tmp_path: Path) -> None:
     source, out = folder_of(tmp_path / "source", random_tensors(0), shards=4), tmp_path / "out"
     whole = contents(convert(source, tmp_path / "whole").out)
-    instants, context = random.Random(seed), multiprocessing.get_context("spawn")
+    instants = random.Random(seed)
     while not out.exists():
-        process = context.Process(target=convert_slowly, args=(source, out))
-        process.start()
+        process = child(convert_slowly, source, out)
         before = {file.name for file in tmp_path.glob("out.partial/*")}
         while process.is_alive() and {file.name for file in tmp_path.glob("out.partial/*")} == before:
             time.sleep(0.002)
         time.sleep(instants.uniform(0, 1))
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()  # which may have ended just now
         process.join()
     found = contents(out)
     found.pop("plan.json", None)  # where it was killed between the folder's name and its last breath
@@ -280,12 +276,10 @@ def test_what_kill_9_leaves_under_the_name_is_whole_or_nothing(seed: int, tmp_pa
 
 def test_what_was_killed_is_finished_by_the_next_run(tmp_path: Path) -> None:
     source, out = folder_of(tmp_path / "source", random_tensors(0), shards=4), tmp_path / "out"
-    process = multiprocessing.get_context("spawn").Process(target=convert_slowly, args=(source, out))
-    process.start()
+    process = child(convert_slowly, source, out)
     while process.is_alive() and not list(tmp_path.glob("out.partial/*.safetensors.json")):
         time.sleep(0.002)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.join()
     assert not out.exists()
     assert contents(convert(source, out).out) == contents(convert(source, tmp_path / "whole").out)
