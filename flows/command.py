@@ -15,6 +15,7 @@ EXAMPLES = """examples:
   python -m flows.pipeline merge@wudi          one stage, with the stages that it needs
   python -m flows.pipeline evaluate_recipe     every stage of that name
   python -m flows.pipeline --workers 4         four stages at once (on GPUs: one a GPU besides)
+  python -m flows.pipeline --scheduler tcp://HOST:8786      on the machines of a Dask cluster: docs/scaling.md
   python -m flows.pipeline --dry record        the stages that it would look at, and what each waits for
 
 A stage that did not change is not run again. Stopped or failed, the same command goes on where it was.
@@ -56,6 +57,7 @@ def run_flow(arguments: Namespace) -> None:
                 targets=tuple(arguments.targets),
                 workers=arguments.workers,
                 force=arguments.force,
+                scheduler=arguments.scheduler,
             )
         except CancelledRun:
             step("cancelled in Prefect: run the same command again to go on where it stopped")
@@ -75,6 +77,9 @@ def parse() -> Namespace:
     parser.add_argument("--force", action="store_true", help="run the stages even when nothing changed")
     parser.add_argument("--dry", action="store_true", help="list the stages and run none")
     parser.add_argument("--verbose", action="store_true", help="print what the stages print")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="run the stages on the workers of a Dask scheduler: tcp://HOST:8786"
+    )
     parser.add_argument(
         "--root", metavar="DIR", type=Path, default=Path(), help="the folder of dvc.yaml (default: the current one)"
     )

@@ -1,12 +1,13 @@
 """The pipeline's graph, read from DVC: dvc.yaml is the only place where it is written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from flows.kinds import kind_of
+from flows.kinds import Kind, gpus_of, kind_of, kind_settings
 from wudi.errors import WudiError
 from wudi.settings import nearest
 
@@ -17,14 +18,20 @@ class GraphError(WudiError):
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of dvc.yaml, as much of it as is needed to run it at its time."""
+    """One stage of DVC's graph, as much of it as is needed to run it at its time."""
 
     name: str
+    """As `dvc repro` takes it in the root folder: NAME, FOLDER/dvc.yaml:NAME, or the .dvc file of tracked data."""
+    file: str
+    """Where it is written, seen from the root."""
     kind: str
     upstream: tuple[str, ...]
     """The stages whose outputs it reads, sorted."""
-    gpu: bool
-    """Whether it takes a GPU where there is one: `meta: {gpu: 1}` in dvc.yaml."""
+    settings: Kind
+    gpus: int = 0
+    """How many GPUs it takes where there are any: `meta: {gpu: 1}` in dvc.yaml."""
+    pushed: tuple[str, ...] = ()
+    """The outputs that `dvc push` sends to a remote, as dvc.lock spells them."""
 
     @property
     def group(self) -> str:
@@ -38,18 +45,49 @@ def read_graph(root: Path) -> tuple[Stage, ...]:
     Raises:
         GraphError: There is no DVC repository, or DVC cannot make a graph of dvc.yaml.
     """
+    with opened(root) as repo:
+        return stages_of(nodes_of(repo))
+
+
+def check_root(root: Path) -> None:
+    """Raise a `GraphError` when the folder is not the root of a DVC repository with a dvc.yaml."""
+    if not (root / "dvc.yaml").is_file():
+        raise GraphError(f"{root / 'dvc.yaml'}: not found; run this in the project's root folder")
+    if not (root / ".dvc").is_dir():
+        raise GraphError(f"{root / '.dvc'}: not found; make the folder a DVC repository with `dvc init`")
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Any]:
+    """DVC's view of the folder `root`.
+
+    Raises:
+        GraphError: There is no DVC repository, or DVC cannot do what is asked of it.
+    """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    if not (root / "dvc.yaml").is_file():
-        raise GraphError(f"{root / 'dvc.yaml'}: not found; run this in the project's root folder")
+    check_root(root)
     try:
-        with Repo(str(root)) as repo:
-            graph = repo.index.graph
-            stages = {name_of(node): read_stage(node, graph) for node in graph if node.cmd}
+        with Repo(str(root), _wait_for_lock=True) as repo:
+            yield repo
     except DvcException as error:
-        hint = "" if (root / "params.yaml").exists() else f"; there is no {root / 'params.yaml'}"
-        raise GraphError(f"DVC cannot read the graph: {reasons(error)}{hint}") from error
+        said, params = reasons(error), root / "params.yaml"
+        hint = f"; there is no {params}" if "Could not find '" in said and not params.exists() else ""
+        raise GraphError(f"DVC cannot read the graph: {said}{hint}") from error
+
+
+def nodes_of(repo: Any) -> dict[Any, list[Any]]:
+    """DVC's stages, each with those that it depends on, as `dvc repro` sees them: a frozen stage waits for none."""
+    from dvc.repo.reproduce import get_active_graph
+
+    graph = get_active_graph(repo.index.graph)
+    return {node: list(graph.successors(node)) for node in graph}
+
+
+def stages_of(nodes: Mapping[Any, Sequence[Any]]) -> tuple[Stage, ...]:
+    """DVC's stages as this flow knows them, each after all those that it depends on."""
+    stages = {name_of(node): read_stage(node, upstream) for node, upstream in nodes.items()}
     order = TopologicalSorter({name: stages[name].upstream for name in sorted(stages)})
     return tuple(stages[name] for name in order.static_order())
 
@@ -64,7 +102,7 @@ def select(stages: Sequence[Stage], targets: Sequence[str]) -> tuple[Stage, ...]
         GraphError: A target is no stage.
     """
     by_name = {stage.name: stage for stage in stages}
-    wanted = [] if targets else [stage.name for stage in stages if ":" not in stage.name]
+    wanted = [] if targets else [stage.name for stage in stages if stage.file == "dvc.yaml"]
     for target in targets:
         found = [stage.name for stage in stages if target in (stage.name, stage.group)]
         if not found:
@@ -79,17 +117,34 @@ def select(stages: Sequence[Stage], targets: Sequence[str]) -> tuple[Stage, ...]
     return tuple(stage for stage in stages if stage.name in closure)
 
 
-def read_stage(node: Any, graph: Any) -> Stage:
-    """One node of DVC's graph; its edges lead to what it depends on. Files added with `dvc add` need no run."""
+def read_stage(node: Any, upstream: Sequence[Any]) -> Stage:
+    """One node of DVC's graph."""
     name = name_of(node)
-    upstream = sorted(name_of(other) for other in graph.successors(node) if other.cmd)
-    return Stage(name=name, kind=kind_of(name), upstream=tuple(upstream), gpu=bool((node.meta or {}).get("gpu")))
+    kind = "fetch" if node.is_import else kind_of(name)
+    meta = node.meta if isinstance(node.meta, Mapping) else {}
+    try:
+        return Stage(
+            name=name,
+            file=file_of(node),
+            kind=kind,
+            upstream=tuple(sorted(name_of(other) for other in upstream)),
+            settings=kind_settings(kind, meta),
+            gpus=gpus_of(meta),
+            pushed=tuple(out.def_path for out in node.outs if out.use_cache and out.can_push),
+        )
+    except ValueError as error:
+        raise GraphError(f"stage {name}: {error}") from None
 
 
 def name_of(node: Any) -> str:
     """The stage's address seen from the root; DVC's own `addressing` is relative to the current folder."""
-    path = node.path_in_repo.replace("\\", "/")
-    return node.name if path == "dvc.yaml" else f"{path}:{getattr(node, 'name', None) or ''}".rstrip(":")
+    file = file_of(node)
+    return node.name if file == "dvc.yaml" else f"{file}:{getattr(node, 'name', None) or ''}".rstrip(":")
+
+
+def file_of(node: Any) -> str:
+    """The file of a stage, seen from the root."""
+    return str(node.path_in_repo).replace("\\", "/")
 
 
 def reasons(error: BaseException) -> str:

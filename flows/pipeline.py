@@ -6,182 +6,135 @@ what DVC lacks: stages side by side, retries, time limits, GPUs shared out, logs
 
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Event
 from typing import Any
 
-import httpx
-from prefect import State, flow, get_client, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.context import TaskRunContext
-from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect import State, flow
+from prefect.states import Cancelled
 
-from flows.graph import Stage, read_graph, select
-from flows.kinds import kind_settings
+from flows.cancelled import Cancellation
+from flows.graph import Stage
+from flows.machines import Future, Machines, machines
+from flows.names import run_name
+from flows.plan import Plan, read_plan
 from flows.report import Reporter, StageReport, failures, summary
-from flows.slots import Slots, visible_gpus
-from flows.stage import Order, Outcome, StageFailed, Stopped, run_stage
+from flows.stage_task import Work, stage_task
 from flows.workspace import exclusive
 from tasks.console import step
 from wudi.errors import WudiError
 
-CANCELLATION_SECONDS = 5.0
+LOOK_SECONDS = 5.0
 """How often the flow looks whether its run was cancelled in Prefect."""
-
-THREADS: Any = ThreadPoolTaskRunner()
-"""One thread a stage: most of them only wait, for upstream stages or for a slot. `Slots` bounds those at work."""
-
-Futures = dict[str, PrefectFuture[Any]]
 
 
 class PipelineFailed(WudiError):
     """Stages failed; the message names each with the end of its output."""
 
 
-class Run:
-    """What the tasks of one run share. No dataclass: Prefect searches those for futures, field by field."""
-
-    def __init__(self, root: Path, stages: Sequence[Stage], workers: int, force: bool) -> None:
-        self.root = root
-        self.force = force
-        self.slots = Slots(workers, visible_gpus())
-        self.stopping = Event()
-        self.reporter = Reporter(stages)
-        self.began: dict[str, float] = {}
-        self.ended: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-
-@flow(name="pipeline", task_runner=THREADS)
+@flow(name="pipeline", flow_run_name=run_name)
 def pipeline(
-    root: Path = Path(), targets: tuple[str, ...] = (), workers: int = 2, force: bool = False
+    root: Path = Path(),
+    targets: tuple[str, ...] = (),
+    workers: int = 2,
+    force: bool = False,
+    scheduler: str | None = None,
 ) -> dict[str, StageReport] | State[Any]:
     """Run the stages of the workspace `root`, or the `targets` with what is upstream of them.
 
     Args:
         root: The folder of dvc.yaml.
         targets: Stages, or names that the stages of one foreach share; none: all.
-        workers: Stages at once, not counting those that hold a GPU.
+        workers: Stages at once on this machine, not counting those that hold a GPU.
         force: Run every one of them, changed or not.
+        scheduler: The address of a Dask scheduler, like tcp://HOST:8786, on whose workers the stages are run; how
+            many at once, their threads decide.
 
     Returns:
-        How each stage ended, by its name; or the state Cancelled, when the run was cancelled in Prefect.
+        How each stage ended, by its name; or the state Cancelled, when the run was cancelled in Prefect, itself or a
+        flow that it is part of.
 
     Raises:
         PipelineFailed: A stage failed. Stages that do not depend on it were run to their ends.
         GraphError: DVC cannot read the graph, or a target is not in it.
         WorkspaceBusy: Another flow is at work in the workspace.
+        WudiError: The scheduler's workers cannot run the stages.
     """
-    stages = select(read_graph(root), targets)
     began = time.monotonic()
     with exclusive(root):
-        run = Run(root.resolve(), stages, workers, force)
-        futures: Futures = {}
-        try:
-            for stage in stages:
-                futures[stage.name] = submit(stage, run, [futures[name] for name in stage.upstream])
-            reports = watch(stages, futures, run)
-        finally:
-            # However this ends, and before the workspace is free again: no stage is left behind.
-            run.stopping.set()
-            for future in futures.values():
-                future.wait()
+        plan = read_plan(root, targets, force=force)
+        with machines(scheduler, workers, plan) as crew:
+            reports = run_stages(plan, crew, force=force)
     step(summary(reports, time.monotonic() - began))
     if any(report.outcome == "failed" for report in reports.values()):
-        raise PipelineFailed(failures(reports))
+        raise PipelineFailed(failures(reports, root))
     if any(report.outcome == "stopped" for report in reports.values()):
         return Cancelled(message="cancelled in Prefect; its stages were stopped")
     return reports
 
 
-def submit(stage: Stage, run: Run, upstream: Sequence[PrefectFuture[Any]]) -> PrefectFuture[Any]:
-    """Start the stage's task, which waits for the upstream ones; its end is put into `run.ended`."""
-    configured = stage_task.with_options(
-        name=stage.kind, task_run_name=lambda: stage.name, retries=kind_settings(stage.kind).retries
-    )
-    future: PrefectFuture[Any] = configured.submit(stage, run, wait_for=upstream, return_state=False)
-    future.add_done_callback(lambda _: run.ended.put(stage.name))
-    return future
-
-
-# DVC owns caching: it knows what a stage read and wrote, where Prefect would compare the arguments of this call and
-# take an edited params.yaml for no change.
-@task(cache_policy=NO_CACHE, persist_result=False)
-def stage_task(stage: Stage, run: Run) -> State[Outcome]:
-    """The task of one stage: wait for a slot, run it, and name the state after what happened."""
-    settings = kind_settings(stage.kind)
-    attempt = attempt_number()
-    logger = get_run_logger()
+def run_stages(plan: Plan, crew: Machines, *, force: bool) -> dict[str, StageReport]:
+    """Submit every stage and report each as it ends; however this ends, no stage is left behind."""
+    ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+    futures: dict[str, Future] = {}
     try:
-        # The wait between attempts is here and not in Prefect, which sleeps through a Ctrl-C.
-        if run.stopping.wait(settings.delay(attempt)):
-            raise Stopped
-        with run.slots.take(gpu=stage.gpu, stopping=run.stopping) as variables:
-            run.began[stage.name] = time.monotonic()
-            order = Order(stage=stage.name, root=run.root, limit=settings.limit, force=run.force, variables=variables)
-            outcome = run_stage(order, on_line=logger.info, stopping=run.stopping)
-    except Stopped:
-        return Cancelled(message="stopped with the run")
-    except StageFailed:
-        if attempt <= settings.retries:
-            run.reporter.retry(stage.name, settings.delay(attempt + 1), attempt + 1, settings.retries + 1)
-        raise
-    return Completed(name=outcome.capitalize(), data=outcome)
+        for stage in plan.stages:
+            futures[stage.name] = future = submit(stage, plan, crew, futures, force=force)
+            future.add_done_callback(lambda _, name=stage.name: ended.put(name))
+        return watch(plan.stages, futures, ended, crew)
+    finally:
+        crew.stop(list(futures.values()))
 
 
-def attempt_number() -> int:
-    """Which attempt of its task this is, from 1."""
-    context = TaskRunContext.get()
-    return context.task_run.run_count if context else 1
+def submit(stage: Stage, plan: Plan, crew: Machines, futures: Mapping[str, Future], *, force: bool) -> Future:
+    """Start the stage's task, which waits for the upstream ones."""
+    task = stage_task.with_options(name=stage.kind, task_run_name=lambda: stage.name, retries=stage.settings.retries)
+    work = Work(stage=stage, root=plan.root, force=force, unchanged=stage.name in plan.unchanged, remote=plan.remote)
+    return crew.submit(task, work, [futures[name] for name in stage.upstream])
 
 
-def watch(stages: Sequence[Stage], futures: Futures, run: Run) -> dict[str, StageReport]:
+def watch(
+    stages: Sequence[Stage], futures: Mapping[str, Future], ended: queue.SimpleQueue[str], crew: Machines
+) -> dict[str, StageReport]:
     """Report each stage as it ends, until all have; stops those at work when the run is cancelled in Prefect."""
     reports: dict[str, StageReport] = {}
+    reporter, cancellation = Reporter(stages), Cancellation()
     upstream = {stage.name: stage.upstream for stage in stages}
-    done: set[str] = set()
+    look = time.monotonic() + LOOK_SECONDS
     while len(reports) < len(futures):
+        if time.monotonic() >= look:
+            look = time.monotonic() + LOOK_SECONDS
+            crew.check()
+            if cancellation.is_asked_for():
+                crew.stop(list(futures.values()))
         try:
-            name = run.ended.get(timeout=CANCELLATION_SECONDS)
+            name = ended.get(timeout=max(0.0, look - time.monotonic()))
         except queue.Empty:
-            if not run.stopping.is_set() and is_cancelled():
-                run.stopping.set()
             continue
-        future = futures[name]
-        future.wait()
-        seconds = time.monotonic() - run.began.get(name, time.monotonic())
-        missing = [other for other in upstream[name] if other in reports and other not in done]
-        reports[name] = read_report(name, future.state, seconds, missing)
-        if future.state.is_completed():
-            done.add(name)
-        run.reporter.stage(reports[name])
+        missing = [other for other in upstream[name] if other in reports and not is_done(reports[other])]
+        reports[name] = read_report(name, futures[name], crew, missing)
+        reporter.stage(reports[name])
     return {stage.name: reports[stage.name] for stage in stages}
 
 
-def read_report(name: str, state: State[Outcome], seconds: float, missing: Sequence[str]) -> StageReport:
+def read_report(name: str, future: Future, crew: Machines, missing: Sequence[str]) -> StageReport:
     """How a stage ended, by the state of its task."""
-    if state.is_completed():
-        return StageReport(stage=name, outcome=state.result(), seconds=seconds)
-    if state.is_cancelled():
-        return StageReport(stage=name, outcome="stopped", seconds=seconds)
-    if state.is_failed() or state.is_crashed():
-        error = state.result(raise_on_failure=False)
-        problem = str(error) if isinstance(error, WudiError) else repr(error)
-        return StageReport(stage=name, outcome="failed", seconds=seconds, problem=problem)
-    return StageReport(stage=name, outcome="not run", problem=f"needs {', '.join(missing)}")
+    future.wait()
+    if problem := crew.problem(future):
+        return StageReport(stage=name, outcome="failed", problem=problem)
+    state: State[Any] = future.state
+    if not state.is_final():
+        return StageReport(stage=name, outcome="not run", problem=f"needs {', '.join(missing)}")
+    found: Any = state.result(raise_on_failure=False)
+    if isinstance(found, StageReport):
+        return found
+    problem = str(found) if isinstance(found, WudiError) else repr(found)
+    return StageReport(stage=name, outcome="failed", seconds=getattr(found, "seconds", 0.0), problem=problem)
 
 
-def is_cancelled() -> bool:
-    """Whether somebody has cancelled this flow run in Prefect; no, when Prefect does not answer."""
-    try:
-        with get_client(sync_client=True) as client:
-            state = client.read_flow_run(flow_run.id).state
-    except httpx.HTTPError:
-        return False
-    return state is not None and (state.is_cancelled() or state.is_cancelling())
+def is_done(report: StageReport) -> bool:
+    """Whether what depends on the stage can run."""
+    return report.outcome in ("ran", "restored", "unchanged")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """What a run says: a line as each stage ends, a line at the end, a paragraph for each failure."""
 
+import os
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from flows.graph import Stage
@@ -40,9 +43,10 @@ class Reporter:
             end = f"  {report.seconds:8.1f} s"
         step(f"{report.outcome:<9}  {report.stage:<{self._width}}{end}".rstrip())
 
-    def retry(self, stage: str, delay: float, attempt: int, attempts: int) -> None:
-        """One line before another attempt."""
-        step(f"{'retry':<9}  {stage:<{self._width}}  attempt {attempt} of {attempts} in {delay:g} s")
+
+def retry_line(stage: str, delay: float, attempt: int, attempts: int) -> None:
+    """Print one line before another attempt."""
+    step(f"{'retry':<9}  {stage}  attempt {attempt} of {attempts} in {delay:g} s")
 
 
 def summary(reports: Mapping[str, StageReport], seconds: float) -> str:
@@ -52,18 +56,22 @@ def summary(reports: Mapping[str, StageReport], seconds: float) -> str:
     return f"{', '.join(parts) or 'nothing to do'}, in {seconds:.0f} s"
 
 
-def failures(reports: Mapping[str, StageReport]) -> str:
+def failures(reports: Mapping[str, StageReport], root: Path) -> str:
     """The failed stages with the end of what each said, and what to do."""
     failed = [report for report in reports.values() if report.outcome == "failed"]
     skipped = [report.stage for report in reports.values() if report.outcome == "not run"]
     parts = [f"{report.stage} failed:\n{indented(report.problem)}" for report in failed]
     if skipped:
         parts.append(f"Not run, because it depends on that: {', '.join(skipped)}.")
-    names = " ".join(report.stage for report in failed)
-    parts.append(
-        f"Run the same command again to try again, or `dvc repro {names}` for that alone: what is done is kept."
-    )
+    alone = repro_command([report.stage for report in failed], root)
+    parts.append(f"Run the same command again to try again, or `{alone}` for that alone: what is done is kept.")
     return "\n".join(parts)
+
+
+def repro_command(stages: Sequence[str], root: Path) -> str:
+    """The command of DVC that runs stages of the folder `root` from the current folder."""
+    folder = min(os.path.relpath(root), str(root.resolve()), key=len)
+    return shlex.join(["dvc", *([] if folder == "." else ["--cd", folder]), "repro", *stages])
 
 
 def indented(text: str) -> str:

@@ -1,9 +1,9 @@
-"""Prefect's API for one command at a terminal: the server that PREFECT_API_URL names, or a temporary, quiet one.
+"""Prefect's API for a command: the server that PREFECT_API_URL names, or one that the command starts for itself.
 
 Prefect would start a temporary server by itself. That one prints its troubles between the lines of the run, gets the
 terminal's Ctrl-C along with the flow, so that it is gone before the flow has reported its end, and outlives a flow
-that is killed, at work on the next one's database. The one here has a session of its own, ends with the process that
-started it, however that ends, and keeps its output for the case that it does not start.
+that is killed, at work on the next one's database. Those here have a session of their own, end with the process that
+started them, however that ends, and keep their output for the case that they do not start.
 """
 
 import atexit
@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import IO, Any
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -24,21 +25,43 @@ from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_se
 
 from wudi.errors import WudiError
 
+HOST = "127.0.0.1"
+"""Where servers listen: nobody is asked for a password."""
+
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
+"""Where a lasting server keeps who holds which place: in memory, a restart would end every run that holds one."""
+
 
 class NoServer(WudiError):
     """Prefect's API does not answer."""
 
 
-@contextmanager
-def api(*, verbose: bool) -> Iterator[None]:
-    """Have an API to run flows against; meanwhile Prefect prints nothing, or with `verbose` the runs' logs.
+def temporary() -> str:
+    """Start a server that lives as long as this process, and return its API's address when it answers.
 
     Raises:
-        NoServer: The named server does not answer, or the temporary one does not start.
+        NoServer: It does not start.
+    """
+    return start_server()[1]
+
+
+@contextmanager
+def api(*, verbose: bool, own: Callable[[], str] = temporary) -> Iterator[str]:
+    """Have an API to run flows against; meanwhile Prefect prints nothing, or with `verbose` the runs' logs.
+
+    Args:
+        verbose: Print the runs' logs.
+        own: Starts a server where PREFECT_API_URL names none, and returns its address.
+
+    Yields:
+        The API's address.
+
+    Raises:
+        NoServer: The named server does not answer, or the own one does not start.
     """
     os.environ.setdefault("DO_NOT_TRACK", "1")
     print_logs_from("CRITICAL")
-    url = get_current_settings().api.url or start_temporary_server()
+    url = get_current_settings().api.url or own()
     with temporary_settings({PREFECT_API_URL: url}):
         with get_client(sync_client=True) as client:
             problem = client.api_healthcheck()
@@ -47,7 +70,7 @@ def api(*, verbose: bool) -> Iterator[None]:
         if verbose:
             print_logs_from("INFO")
         try:
-            yield
+            yield url
         finally:
             print_logs_from("CRITICAL")
 
@@ -58,38 +81,68 @@ def print_logs_from(level: str) -> None:
     setup_logging()
 
 
-def start_temporary_server() -> str:
-    """Start a server that lives as long as this process, and return its API's address when it answers.
+def start_server(port: int | None = None) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server that ends with this process, and wait until it answers.
+
+    Args:
+        port: Where a lasting one is to listen, with the UI and the services that schedule runs; None for a temporary
+            one, which has neither and finds itself a port.
+
+    Returns:
+        Its process, and its API's address.
 
     Raises:
         NoServer: It does not start.
     """
-    with tempfile.TemporaryFile() as said:
+    with words(port) as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.server"],
-            env={**os.environ, "PREFECT_SERVER_UI_ENABLED": "false"},
+            [sys.executable, "-m", "flows.server", *([] if port is None else [str(port)])],
+            env={**os.environ, **variables(port)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
             start_new_session=True,
         )
-        assert process.stdin is not None
         assert process.stdout is not None
         # Registered before Prefect's own exits, so run after them: they send what is still to be sent.
         atexit.register(stop, process)
         try:
-            url = f"http://127.0.0.1:{int(process.stdout.readline())}/api"
+            url = f"http://{HOST}:{int(process.stdout.readline())}/api"
             # The address takes connections before the server is ready; the answer comes when it is.
             httpx.get(f"{url}/health", timeout=get_current_settings().server.ephemeral.startup_timeout_seconds)
         except (ValueError, httpx.HTTPError) as error:
+            stop(process)
             said.seek(0)
             end = said.read().decode(errors="replace").strip().splitlines()[-5:]
-            raise NoServer("\n".join(["Prefect's temporary server did not start:", *(end or [repr(error)])])) from error
-    return url
+            raise NoServer("\n".join(["Prefect's server did not start:", *(end or [repr(error)])])) from error
+    return process, url
+
+
+def variables(port: int | None) -> dict[str, str]:
+    """The settings that make a server a temporary or a lasting one."""
+    if port is None:
+        return {"PREFECT_SERVER_UI_ENABLED": "false"}
+    return {
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    }
+
+
+def words(port: int | None) -> IO[bytes]:
+    """A file for what a server says; that of a lasting one is kept, for whoever wants to know why it ended."""
+    if port is None:
+        return tempfile.TemporaryFile()
+    home = get_current_settings().home
+    home.mkdir(parents=True, exist_ok=True)
+    return (home / f"server-{port}.log").open("w+b")
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the temporary server."""
+    """End a server; one that has ended already takes no harm."""
     assert process.stdin is not None
     process.stdin.close()
     try:
@@ -99,15 +152,17 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def serve() -> None:
-    """Be the temporary server: print the port, and serve until standard input ends."""
+def be_server(port: int | None) -> None:
+    """Be a server: print the port, and serve until standard input ends."""
     import uvicorn
     from prefect.server.api.server import create_app
 
     threading.Thread(target=end_with_input, daemon=True).start()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    app: Any = create_app(ephemeral=port is None, final=True)
+    with socket.create_server((HOST, port or 0)) as listener:
         print(listener.getsockname()[1], flush=True)
-        config = uvicorn.Config(create_app(ephemeral=True, final=True), log_level="critical", lifespan="on")
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads on
+        config = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=3)
         uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -118,4 +173,4 @@ def end_with_input() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    be_server(int(sys.argv[1]) if sys.argv[1:] else None)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.graph import check_root
 from wudi.errors import WudiError
 
 
@@ -21,8 +22,10 @@ def exclusive(root: Path) -> Iterator[None]:
     behind means nothing. `dvc repro` at a terminal has DVC's own lock.
 
     Raises:
+        GraphError: There is no dvc.yaml in the folder.
         WorkspaceBusy: Another flow is inside; the message names its process.
     """
+    check_root(root)
     path = root / ".dvc" / "tmp" / "flow.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:

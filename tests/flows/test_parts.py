@@ -2,6 +2,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -9,11 +10,12 @@ import psutil
 import pytest
 import yaml
 
-from flows.graph import Stage, select
-from flows.kinds import KINDS, Kind, kind_of
+from flows.graph import GraphError, Stage, read_graph, select
+from flows.kinds import HOUR, KINDS, OTHER, Kind, gpus_of, kind_of, kind_settings
 from flows.output import BAR_SECONDS, Lines, read_lines
-from flows.slots import Slots, listed_gpus, visible_gpus
-from flows.stage import Order, StageFailed, Stopped, run_stage
+from flows.report import repro_command
+from flows.stage import Order, StageFailed, run_stage
+from flows.workspace import exclusive
 from tasks.processes import end_family
 from tests.conftest import ROOT
 
@@ -69,32 +71,39 @@ def test_what_ignores_signals_is_ended_in_other_sessions_too(monkeypatch: pytest
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
-def test_gpus_are_those_that_cuda_shows(monkeypatch: pytest.MonkeyPatch):
-    for value, gpus in {"": (), "-1": (), "2": ("2",), "0, 3": ("0", "3"), "1,-1,2": ("1",)}.items():
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
-        assert visible_gpus() == gpus
-    whole = "GPU 0: NVIDIA H200 (UUID: GPU-6a2b)\nGPU 1: NVIDIA H200 (UUID: GPU-77c1)\n"
-    assert listed_gpus(whole) == ("0", "1")
-    split = "GPU 0: NVIDIA H200 (UUID: GPU-6a2b)\n  MIG 1g.18gb     Device  0: (UUID: MIG-0d3f)\n"
-    assert listed_gpus(split) == ("MIG-0d3f",)
-
-
-def test_slots_bound_what_runs_at_once():
-    slots, stopping = Slots(1, ["5"]), Event()
-    with slots.take(gpu=True, stopping=stopping) as first, slots.take(gpu=False, stopping=stopping) as second:
-        assert (first, second) == ({"CUDA_VISIBLE_DEVICES": "5"}, {})
-        stopping.set()
-        with pytest.raises(Stopped), slots.take(gpu=True, stopping=stopping):
-            pass
-    without_gpu = Slots(1, [])
-    with without_gpu.take(gpu=True, stopping=Event()) as place:
-        assert place == {}
-
-
 def test_kinds_are_known_by_the_stages_names():
     names = ["fetch_base", "fetch@x", "evaluate_recipe@wudi", "task_vectors@y", "sub/dvc.yaml:merge@z", "other@w"]
     assert [kind_of(name) for name in names] == ["fetch", "fetch", "evaluate", "task_vectors", "merge", "other"]
     assert [Kind(limit=1, backoff=10).delay(attempt) for attempt in (1, 2, 3, 4)] == [0, 10, 20, 40]
+
+
+def test_meta_of_a_stage_goes_before_its_kind():
+    assert kind_settings("merge", {}) == KINDS["merge"]
+    assert kind_settings("x", {"hours": 0.5, "retries": 5}) == replace(OTHER, limit=HOUR / 2, retries=5)
+    assert [gpus_of(meta) for meta in ({}, {"gpu": True}, {"gpu": False}, {"gpu": 4})] == [0, 1, 0, 4]
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ("gpu: -1", "stage a: meta.gpu is -1; takes a whole number from 0 up"),
+        ("gpu: two", "stage a: meta.gpu is 'two'; takes a whole number from 0 up"),
+        ("hours: 0", "stage a: meta.hours is 0; takes a number above 0"),
+        ("hours: .inf", "stage a: meta.hours is inf; takes a number above 0"),
+        ("retries: 1.5", "stage a: meta.retries is 1.5; takes a whole number from 0 up"),
+        ("retries: true", "stage a: meta.retries is True; takes a whole number from 0 up"),
+    ],
+)
+def test_a_wrong_value_in_meta_is_told(meta: str, message: str, repository: Callable[..., Path]):
+    with pytest.raises(GraphError) as mistake:
+        read_graph(repository(f"stages: {{a: {{cmd: echo, meta: {{{meta}}}}}}}"))
+    assert str(mistake.value) == message
+
+
+def test_a_remedy_is_a_command_that_works_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert repro_command(["a"], tmp_path) == "dvc repro a"
+    assert repro_command(["a@b", "c d"], Path("sub dir")) == "dvc --cd 'sub dir' repro a@b 'c d'"
 
 
 def test_every_stage_of_the_project_is_of_a_known_kind():
@@ -104,7 +113,7 @@ def test_every_stage_of_the_project_is_of_a_known_kind():
 
 def test_targets_bring_what_they_need():
     def stage(name: str, *upstream: str) -> Stage:
-        return Stage(name=name, kind="", upstream=upstream, gpu=False)
+        return Stage(name=name, file=name.rpartition(":")[0] or "dvc.yaml", kind="", upstream=upstream, settings=OTHER)
 
     stages = [stage("a@1"), stage("a@2"), stage("b", "a@1"), stage("sub/dvc.yaml:c", "b")]
     assert [found.name for found in select(stages, [])] == ["a@1", "a@2", "b"]
@@ -143,3 +152,10 @@ def test_a_failure_keeps_what_the_command_said(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(StageFailed) as failure:
         run_stage(Order(stage="x", root=tmp_path, limit=60, variables={}), on_line=lambda _: None, stopping=Event())
     assert str(failure.value) == "ValueError: no\nfailed to run: y"
+
+
+def test_a_folder_that_is_no_repository_is_told_and_left_as_it_is(tmp_path: Path):
+    (tmp_path / "dvc.yaml").touch()
+    with pytest.raises(GraphError, match="make the folder a DVC repository with `dvc init`"), exclusive(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["dvc.yaml"]

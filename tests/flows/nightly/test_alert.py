@@ -14,7 +14,7 @@ from prefect.blocks.system import Secret
 from flows.nightly.alert import Alert, check_channels, send_alerts
 from flows.nightly.receivers import ATTEMPTS
 from tasks.alerts import Channel
-from tests.flows.receiver import PATH, Receiver
+from tests.flows.nightly.receiver import PATH, Receiver
 from wudi.errors import WudiError
 
 FAILURE = Alert("failure", "night/2026-01-02 failed", "merge@wudi failed", night="2026-01-02")

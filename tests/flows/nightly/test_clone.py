@@ -1,0 +1,107 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dvc.config import Config
+
+from flows.nightly.clone import AnotherNight, NotOurs, alone, default_workspace, open_clone, origin_of
+from flows.nightly.dvc_settings import take_over
+from flows.nightly.git import GitFailed
+from tests.flows.nightly.checkouts import commit_all, git_in
+from wudi.errors import WudiError
+
+HOLD = "import sys, time; from pathlib import Path; from flows.nightly.clone import alone\n"
+HOLD += "with alone(Path(sys.argv[1])): print('held', flush=True); time.sleep(300)"
+
+
+def test_a_checkout_without_origin_is_cloned_itself_and_else_its_origin(checkout: Path, tmp_path: Path):
+    assert origin_of(str(checkout)) == str(checkout)
+    bare = tmp_path / "bare.git"
+    git_in(tmp_path)("clone", "-q", "--bare", str(checkout), str(bare))
+    git_in(checkout)("remote", "add", "origin", "../bare.git")
+    assert origin_of(str(checkout)) == str(bare)
+    assert origin_of(str(bare)) == str(bare)
+    assert origin_of("https://example.org/merges.git") == "https://example.org/merges.git"
+
+
+def test_the_clone_is_made_once_and_is_beside_the_checkout(checkout: Path):
+    workspace = default_workspace(str(checkout))
+    assert workspace == checkout.parent / "project-nightly"
+    git = open_clone(str(checkout), workspace)
+    (workspace / "models").mkdir()
+    (workspace / "models" / "kept").write_text("a checkpoint")
+    assert open_clone(str(checkout), workspace).root == git.root
+    assert (workspace / "models" / "kept").exists()
+
+
+def test_what_an_interrupted_clone_left_is_in_nobodys_way(checkout: Path, tmp_path: Path):
+    half = tmp_path / "nights.partial"
+    half.mkdir()
+    (half / "half").write_text("")
+    open_clone(str(checkout), tmp_path / "nights")
+    assert not half.exists()
+    assert not (tmp_path / "nights" / "half").exists()
+
+
+def test_no_folder_of_a_person_is_taken_for_a_clone(checkout: Path, tmp_path: Path):
+    with pytest.raises(NotOurs, match="was not made by a night"):
+        open_clone(str(checkout), checkout)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "thesis.txt").write_text("years")
+    with pytest.raises(NotOurs, match="was not made by a night"):
+        open_clone(str(checkout), work)
+    assert (work / "thesis.txt").read_text() == "years"
+    open_clone(str(checkout), tmp_path / "nights")
+    git_in(tmp_path)("clone", "-q", str(checkout), "another")
+    git_in(tmp_path / "another")("remote", "remove", "origin")
+    with pytest.raises(NotOurs, match=f"nights of {checkout} are made there"):
+        open_clone(str(tmp_path / "another"), tmp_path / "nights")
+
+
+def test_what_cannot_be_cloned_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("flows.nightly.git.PAUSE", 0.01)
+    with pytest.raises(GitFailed, match=r"nowhere\.git cannot be cloned: .*does not"):
+        open_clone(f"file://{tmp_path}/nowhere.git", tmp_path / "nights")
+    with pytest.raises(GitFailed, match="no git repository"):
+        open_clone(str(tmp_path), tmp_path / "nights")
+    with pytest.raises(WudiError, match="--workspace"):
+        default_workspace("https://example.org/merges.git")
+    assert not (tmp_path / "nights").exists()
+
+
+def test_a_second_night_is_kept_out_until_the_first_has_ended_however(tmp_path: Path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "nights")], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    with holder.stdout as out:
+        assert out.readline() == b"held\n"
+        with pytest.raises(AnotherNight, match="another night is at work"), alone(tmp_path / "nights"):
+            pass
+        holder.kill()
+        holder.wait()
+    with alone(tmp_path / "nights"):
+        pass
+
+
+def test_dvcs_settings_of_the_machine_reach_the_clone(checkout: Path, tmp_path: Path):
+    (checkout / ".dvc" / "config").write_text(
+        "[core]\n    remote = beside\n"
+        "['remote \"beside\"']\n    url = ../../store\n"
+        "['remote \"far\"']\n    url = s3://bucket/path\n"
+    )
+    commit_all(checkout)
+    (checkout / ".dvc" / "config.local").write_text(
+        "['remote \"far\"']\n    access_key_id = key\n[cache]\n    dir = ../../cache\n"
+    )
+    git = open_clone(str(checkout), tmp_path / "deeper" / "nights")
+    git("checkout", "-q", "origin/main")
+    for _ in range(2):
+        take_over(str(checkout), git.root)
+        settings = Config(str(git.root / ".dvc"))
+        assert settings["remote"]["beside"]["url"] == str(tmp_path / "store")
+        assert settings["remote"]["far"]["url"] == "s3://bucket/path"
+        assert settings["remote"]["far"]["access_key_id"] == "key"
+        assert str(settings["cache"]["dir"]) == str(tmp_path / "cache")
+    assert git("status", "--porcelain") == ""
+    take_over("https://example.org/merges.git", git.root)
