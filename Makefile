@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test gold lint types bench bench-peers bench-evaluation system clean
+.PHONY: help setup repro pull gc test gold lint types bench bench-peers bench-evaluation system clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -24,6 +24,13 @@ repro: setup system ## run the whole experiment of params.yaml and print the lea
 	@test -d .dvc || dvc init --quiet
 	dvc repro
 	@python -m tasks.leaderboard
+
+pull: setup system ## bring back this commit's checkpoints and results from DVC's remote, compute what it lacks
+	python -m tasks.restore
+	dvc repro
+
+gc: setup ## free what can be computed again and what nothing names: old merged models, task vectors
+	python -m tasks.gc
 
 # One thread each: two workers with as many threads as there are cores would wait for one another.
 test: setup system ## run the tests

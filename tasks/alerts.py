@@ -1,4 +1,4 @@
-"""The `nightly` section of params.yaml: who is told what of a night."""
+"""The `nightly` section of params.yaml: whom to tell what of a night, and whether to free space after it."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -76,3 +76,5 @@ class Nightly(Strict):
     """What concerns nights and no stage."""
 
     alerts: tuple[Channel, ...] = ()
+    gc: bool = False
+    """Whether a night that was pushed frees the space of older nights' merged models in its clone (`tasks.gc`)."""

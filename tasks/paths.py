@@ -13,6 +13,7 @@ SAMPLES = Path("samples")
 RESULTS = Path("results")
 TIMINGS = Path("timings")
 CACHE = Path(".cache")
+VERDICTS = CACHE / "verdicts.db"
 
 LEADERBOARD = RESULTS / "leaderboard.csv"
 COMPARISONS = RESULTS / "comparisons.csv"

@@ -1,7 +1,6 @@
 """The whole pipeline under DVC, for real, on a zoo that is hardly trained: what runs again, and what does not."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+from tests.small_experiment import ENVIRONMENT, command, commit, copy_project, repro
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 
@@ -38,26 +37,6 @@ PARAMS = {
 }
 
 
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-
-def command(folder: Path, *arguments: str, check: bool = True) -> str:
-    """The output of a command in a folder, with this Python's own programs."""
-    done = subprocess.run(
-        arguments, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=600
-    )
-    output = done.stdout + done.stderr
-    assert not check or done.returncode == 0, output
-    return output
-
-
-def repro(folder: Path, *options: str) -> list[str]:
-    """Run `dvc repro` and tell which stages ran."""
-    output = command(folder, "dvc", "repro", *options)
-    assert "Traceback" not in output
-    return re.findall(r"^Running stage '([^']+)'", output, flags=re.MULTILINE)
-
-
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     file = folder / "params.yaml"
     values = yaml.safe_load(file.read_text())
@@ -69,22 +48,9 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the project, as it stands in the working tree, whose experiment has run once."""
     folder = tmp_path_factory.mktemp("experiment") / "project"
-    folder.mkdir()
-    tracked = command(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-    for name in tracked:
-        if (ROOT / name).is_file() and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-    (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
-    command(folder, "git", "init", "--quiet")
-    commit(folder)
+    copy_project(folder, PARAMS)
     assert len(repro(folder)) == 14
     return folder
-
-
-def commit(folder: Path) -> None:
-    command(folder, "git", "add", "--all")
-    command(folder, "git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--message=x")
 
 
 def lock(folder: Path) -> str:

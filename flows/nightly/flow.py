@@ -3,9 +3,12 @@
 DVC is the memory of checkpoints and scores; git is that of the nights, each with a tag from which it can be had again.
 """
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from subprocess import CompletedProcess
 from threading import Event
 from typing import Any
 
@@ -32,8 +35,9 @@ from flows.pipeline import pipeline
 from flows.serving.crashed import claim
 from flows.serving.schedule import night_date, superseded
 from flows.stage import Order, run_stage
+from tasks import paths
 from tasks.console import step
-from tasks.params import Params, load_params
+from tasks.params import load_params
 
 RECORD = "record"
 """The stage that writes results/."""
@@ -147,8 +151,7 @@ def prepare(git: Git, plan: Plan) -> Ground:
     ground = fetch(git, plan.branch, plan.results)
     lay_out(git, ground)
     take_over(plan.repository, git.root)
-    params: Params = load_params(git.root / "params.yaml")
-    check_channels(params.nightly.alerts)
+    check_channels(load_params(git.root / paths.PARAMS).nightly.alerts)
     say(f"{plan.night}: {plan.branch} at {ground.source[:7]}, in {git.root}")
     return ground
 
@@ -212,13 +215,24 @@ def nothing_new(git: Git, ground: Ground, plan: Plan) -> Night:
 
 def delivered(git: Git, plan: Plan, made: Night) -> Night:
     """The night, pushed and shown in Prefect."""
-    return show(git, bring(git, plan, made))
+    return show(git, free(git, bring(git, plan, made)))
 
 
 @quick
 def bring(git: Git, plan: Plan, made: Night) -> Night:
     """Push this night, and those that could not be pushed before."""
     return made.with_problems(*push(git, plan.results))
+
+
+@quick
+def free(git: Git, made: Night) -> Night:
+    """Free the space of older nights' merged models, if params.yaml asks for it and nothing waits to be pushed."""
+    if made.unchanged or made.problems or not load_params(git.root / paths.PARAMS).nightly.gc:
+        return made
+    ended = run_in(git.root, "tasks.gc")
+    for line in ended.stdout.splitlines():
+        say(line)
+    return made if ended.returncode == 0 else made.with_problems(f"No space was freed: {last_line(ended.stderr)}")
 
 
 @quick
@@ -243,6 +257,16 @@ def skipped(reason: str) -> State[Any]:
     """The state of a run that leaves its night to another one."""
     say(f"skipped: {reason}")
     return Completed(name="Skipped", message=reason)
+
+
+def run_in(folder: Path, module: str) -> CompletedProcess[str]:
+    """Run a command of the project, of the clone's own code."""
+    return subprocess.run([sys.executable, "-m", module], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def last_line(text: str) -> str:
+    """What a command said at its end."""
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
 
 
 def say(text: str) -> None:

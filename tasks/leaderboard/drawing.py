@@ -61,9 +61,9 @@ def blues_and_reds() -> "Colormap":
     return LinearSegmentedColormap.from_list("cosines", colours).with_extremes(bad=GREY)
 
 
-def title(axes: "Axes", text: str) -> None:
-    """A heading at the left edge, above the labels of the axis."""
-    axes.set_title(text, loc="left", fontsize=11, fontweight="bold", color=INK, pad=12)
+def title(axes: "Axes", text: str, above: float = 12) -> None:
+    """A heading at the left edge, so many points above the axes, which may have labels there."""
+    axes.set_title(text, loc="left", fontsize=11, fontweight="bold", color=INK, pad=above)
 
 
 def heading(figure: "Figure", text: str) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,7 +13,9 @@ from tasks.leaderboard.compare import LEVEL, RECIPES, compare_models
 from tasks.leaderboard.groups import letters, together
 from tasks.leaderboard.normalise import normalise, reference_scores, summarise
 from tasks.leaderboard.strata import MEAN, numbers_of
-from tasks.params import Params
+
+if TYPE_CHECKING:  # torch comes with it, for which whoever reads results need not wait
+    from tasks.params import Params
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def gather(scores: pd.DataFrame, answers: pd.DataFrame, experts: Mapping[str, st
     return Leaderboard(normalised, summary, comparisons, cautions(scores, numbers, comparisons, experts))
 
 
-def gather_files(params: Params) -> Leaderboard:
+def gather_files(params: "Params") -> Leaderboard:
     """The leaderboard of the models that params.yaml names.
 
     Raises:

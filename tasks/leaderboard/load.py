@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -111,12 +112,15 @@ def answers_to(name: str, kind: str, benchmark: str) -> pd.DataFrame:
     Questions of the same number with different right answers are different questions.
     """
     answers = read_answers(paths.samples(name) / f"{benchmark}.jsonl.gz", remedy(kind, name))
-    rows = [
-        (answer.task, answer.question, answer.correct, hash(json.dumps(answer.target, sort_keys=True)))
-        for answer in answers
-    ]
+    rows = [(answer.task, answer.question, answer.correct, hashed(answer.target)) for answer in answers]
     table = pd.DataFrame(rows, columns=["task", "question", "correct", "target"])
     return table.set_index(["task", "question"]).sort_index()
+
+
+def hashed(target: object) -> int:
+    """A number for a right answer, the same in every process."""
+    text = json.dumps(target, sort_keys=True)
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def load_seconds(stage: str, names: Iterable[str], column: str) -> pd.Series:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,23 +15,17 @@ from tasks.leaderboard.compare import LEVEL
 from tasks.leaderboard.gather import Leaderboard
 from tasks.leaderboard.load import load_interference, load_relative_norms, load_similarity
 from tasks.leaderboard.strata import MEAN
-from tasks.params import Params
 
-TEMPLATE = "report.html.j2"
+if TYPE_CHECKING:
+    from tasks.params import Params
+
+FOLDER = Path(__file__).parent
 
 
-def render(board: Leaderboard, params: Params, drawn: Mapping[str, bytes]) -> str:
+def render(board: Leaderboard, params: "Params", drawn: Mapping[str, bytes]) -> str:
     """Fill the template; `drawn` are the pictures, which go into the page itself."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(
+    return fill(
+        FOLDER / "report.html.j2",
         finding=finding.finding(board),
         warnings=finding.cautions(board),
         grouping=finding.grouping(board),
@@ -47,6 +41,20 @@ def render(board: Leaderboard, params: Params, drawn: Mapping[str, bytes]) -> st
         versions=versions(board.scores),
         pictures={name: data_uri(picture) for name, picture in drawn.items()},
     )
+
+
+def fill(template: Path, **values: Any) -> str:
+    """A page from its template, which may include report.css: one file, with everything in it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template.name).render(**values)
 
 
 def model_rows(board: Leaderboard) -> list[dict[str, Any]]:
@@ -112,7 +120,7 @@ def benchmark_cells(board: Leaderboard) -> dict[str, list[dict[str, Any]]]:
     return cells
 
 
-def recipe_rows(board: Leaderboard, params: Params) -> list[dict[str, Any]]:
+def recipe_rows(board: Leaderboard, params: "Params") -> list[dict[str, Any]]:
     """Each recipe's settings with every default, the interference it left, and its checkpoint's hash."""
     sums = load_interference(board.recipes).groupby(level="recipe").sum().reindex(board.recipes)
     left = 100 * sums["result"] / sums["sum"].where(sums["sum"] > 0)
@@ -133,7 +141,7 @@ def recipe_rows(board: Leaderboard, params: Params) -> list[dict[str, Any]]:
     return rows
 
 
-def source_rows(board: Leaderboard, params: Params) -> list[dict[str, str]]:
+def source_rows(board: Leaderboard, params: "Params") -> list[dict[str, str]]:
     """Where the base and the experts come from."""
     norms = load_relative_norms(params.experts)
     models = {"base": params.base, **params.experts}

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks import paths
 from tasks.leaderboard.gather import Leaderboard
 from tasks.leaderboard.table import as_csv, as_json, comparisons, metrics, tidy, wide
-from tasks.params import Params
+
+if TYPE_CHECKING:
+    from tasks.params import Params
 
 
-def write_results(board: Leaderboard, params: Params) -> Path:
+def write_results(board: Leaderboard, params: "Params") -> Path:
     """Write tables, metrics, pictures and the report; return the report's path.
 
     All but results/leaderboard.csv, which holds seconds, are the same bytes for the same inputs.

@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.sorting import ArtifactSort
@@ -178,3 +179,26 @@ def test_a_night_that_cannot_be_compared_is_kept(toy: ToyProject):
     assert "night/2026-11-02: not compared" in str(second.message)
     assert "night/2026-10-31" in str(second.message)
     assert "night/2026-11-02" in tags(toy)
+
+
+def test_old_merged_models_are_freed_where_asked_for(toy: ToyProject):
+    toy.edit("zoo: {", "nightly: {gc: true}\nzoo: {")
+    old = files_of(toy, "merged/wudi")
+    toy.edit("scale: 0.5", "scale: 0.75")
+    second = night(toy, 2)
+    assert second.message is not None
+    assert "No space" not in second.message
+    assert old
+    assert not any(file.exists() for file in old)
+    assert all(file.exists() for file in files_of(toy, "merged/wudi"))
+    assert all(file.exists() for file in files_of(toy, "samples/wudi"))
+
+
+def files_of(toy: ToyProject, output: str) -> list[Path]:
+    """The files in the cache that the last night's dvc.lock names of an output: its list, and what is in it."""
+    lock = yaml.safe_load((toy.workspace / "dvc.lock").read_text())
+    hashes = [out["md5"] for stage in lock["stages"].values() for out in stage["outs"] if out["path"] == output]
+    cache = toy.workspace / ".dvc" / "cache" / "files" / "md5"
+    lists = [cache / found[:2] / found[2:] for found in hashes]
+    entries = [entry["md5"] for file in lists for entry in json.loads(file.read_text())]
+    return [*lists, *(cache / found[:2] / found[2:] for found in entries)]

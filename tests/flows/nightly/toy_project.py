@@ -83,7 +83,7 @@ FILES = {
     remote = store
     analytics = false
 [cache]
-    type = "reflink,hardlink,copy"
+    type = "hardlink,symlink"
 ['remote "store"']
     url = ../../store
 """,

@@ -1,0 +1,61 @@
+"""The project as DVC sees it, locked while it is read and written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wudi.errors import WudiError
+
+if TYPE_CHECKING:  # DVC takes most of a second, which a mistake on the command line must not cost
+    from dvc.repo import Repo
+    from dvc_data.hashfile.db import HashFileDB
+
+
+@contextmanager
+def locked_repository() -> Iterator["Repo"]:
+    """DVC's repository in the current folder; no other DVC command changes it meanwhile.
+
+    Raises:
+        WudiError: There is none, or DVC cannot do what is asked of it.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo, lock_repo
+    from dvc.scm import Git
+
+    try:
+        with Repo() as repo, lock_repo(repo):
+            if not isinstance(repo.scm, Git):
+                raise WudiError(
+                    f"{repo.root_dir}: is no git repository, so there is no telling what is needed; `git init`"
+                )
+            yield repo
+    except DvcException as error:
+        raise WudiError(f"DVC: {reasons(error)}") from None
+
+
+def reasons(error: BaseException) -> str:
+    """What an error of DVC says, with what caused it; its own sentence often names no more than a revision."""
+    said = [str(error).strip()]
+    while (cause := error.__cause__) is not None:
+        said.append(str(cause).strip())
+        error = cause
+    return ": ".join(" ".join(text.split()) for text in dict.fromkeys(said) if text)
+
+
+def remote_objects(repo: "Repo", name: str | None) -> "HashFileDB":
+    """The objects of a remote, of the default one without a name.
+
+    Raises:
+        WudiError: The remote does not answer, or holds nothing, as one that is not mounted does.
+    """
+    remote = repo.cloud.get_remote(name)
+    try:
+        there = remote.fs.exists(remote.odb.path)
+    except Exception as error:  # each store has errors of its own
+        raise WudiError(f"remote {remote.name} ({remote.path}): does not answer ({reasons(error)})") from None
+    if not there:
+        raise WudiError(
+            f"remote {remote.name} ({remote.path}): nothing was ever pushed there; "
+            "see that it is mounted and that its `url` is right (`dvc remote list`)"
+        )
+    return remote.odb
