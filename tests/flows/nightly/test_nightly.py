@@ -159,7 +159,7 @@ def test_a_night_that_ends_after_its_stages_is_whole_the_next_time(toy: ToyProje
     before = shown(toy, "night/2026-11-01", "results/leaderboard.csv")
     toy.publish("gsm", 0.9, 0.2)
     with monkeypatch.context() as patch:
-        patch.setattr("flows.nightly.flow.commit_night", None)
+        patch.setattr("flows.nightly.steps.commit_night", None)
         assert night(toy, 2).is_failed()
     started(toy)
     assert night(toy, 2).is_completed()
