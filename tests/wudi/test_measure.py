@@ -1,6 +1,7 @@
 """The interference in merge.json, and that nothing in a merge's folder depends on when it was made."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor
 from tests.wudi.merges import Trio, all_tensors, contents, interrupted, run, run_command, task_vectors
 from wudi import Layer, Recipe
 from wudi.methods.interference import interference
+from wudi.methods.quadratic import total
 
 MEASURED = {"interference_sum", "interference_mean", "interference_result"}
 RECIPES: list[dict[str, Any]] = [
@@ -116,3 +118,17 @@ def test_the_command_measures_too(trio: Trio, tmp_path: Path) -> None:
     run_command(*trio, tmp_path / "command", "--method=average", "--measure")
     run(*trio, tmp_path / "python", {"method": "average"}, measure=True)
     assert contents(tmp_path / "command") == contents(tmp_path / "python")
+
+
+def test_a_total_does_not_depend_on_how_many_threads_add_it_up():
+    matrix = torch.randn(500, 300, generator=torch.Generator().manual_seed(0))
+    before = torch.get_num_threads()
+    try:
+        found = set()
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.add(total(matrix))
+    finally:
+        torch.set_num_threads(before)
+    assert len(found) == 1
+    assert found.pop() == pytest.approx(math.fsum(matrix.double().flatten().tolist()), abs=1e-9)

@@ -3,6 +3,7 @@
 Its rows are independent of one another, so a solver may take them block by block.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -76,7 +77,7 @@ class Moments:
                 target = dense(term.target).to(self.dtype)
                 product = target @ gram
                 self.target += product
-                self.constant += float(product.mul_(target).sum(dtype=torch.float64))
+                self.constant += total(product.mul_(target))
 
     def gradient(self, rows: slice = ALL) -> Gradient:
         """2(τC − D)."""
@@ -94,7 +95,7 @@ class Moments:
     def loss(self, merged: Tensor) -> float:
         """⟨τC − 2D, τ⟩ + L(0): exact to rounding of L(0), which is what the sum loses digits of."""
         slope = torch.addmm(self.target, merged, self.covariance, beta=-2.0)
-        return max(float((slope * merged).sum(dtype=torch.float64)) + self.constant, 0.0)
+        return max(total(slope * merged) + self.constant, 0.0)
 
 
 class Factors:
@@ -138,7 +139,7 @@ class Factors:
     def loss(self, merged: Tensor) -> float:
         """Σ w ‖τPᵀ − TPᵀ‖², which loses no digits where L is small."""
         return sum(
-            weight * float(torch.addmm(cross, merged, projector.T, beta=-1.0).square().sum(dtype=torch.float64))
+            weight * total(torch.addmm(cross, merged, projector.T, beta=-1.0).square())
             for projector, cross, weight in self.parts
         )
 
@@ -148,3 +149,8 @@ def quadratic(terms: Sequence[Term]) -> Moments | Factors:
     width = terms[0].projector.shape[1]
     thin = 2 * sum(term.projector.shape[0] for term in terms) < width
     return Factors(terms) if thin else Moments(terms)
+
+
+def total(matrix: Tensor) -> float:
+    """The sum of the entries in float64, by rows: the order of a sum over all would be that of as many threads."""
+    return math.fsum(matrix.sum(dim=-1, dtype=torch.float64).tolist())

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.nightly.options import add_options
+from flows.nightly.options import add_options, parameters
 from flows.serving import serve
 from tests.flows.serving.boxes import Toy, is_gone, kill_all, said, server_of, wait_until
 from wudi.errors import WudiError
@@ -105,7 +105,7 @@ def test_mistakes_are_told_at_once(toy: Toy, tmp_path: Path):
     folder = tmp_path / "empty"
     folder.mkdir()
     with pytest.raises(WudiError, match=str(folder)):
-        serve.serve(parser.parse_args(["--cron", "0 2 * * *", "--repository", str(folder)]))
+        parameters(parser.parse_args(["--cron", "0 2 * * *", "--repository", str(folder)]))
     with toy.serve("--cron", "0 2 * * *") as process:
         said(process, "serving")
         with toy.serve("--cron", "0 2 * * *") as second:
