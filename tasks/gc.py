@@ -122,13 +122,18 @@ def named_by_all(repo: "Repo", place: "HashFileDB", options: Namespace) -> Named
             lists = Lists([one.cache.local, place])
             named(one, lists, keep, found, lambda revision: status.update(f"reading {revision[:10]}"))
 
-        read(repo, options.keep)
+        read(repo, [*options.keep, *unpushed(repo)])
         for folder in options.project:
             if folder.resolve() != Path(repo.root_dir).resolve():
                 with ExitStack() as stack:
                     stack.enter_context(inside_of(folder))
                     read(stack.enter_context(locked_repository()), [])
     return found
+
+
+def unpushed(repo: "Repo") -> list[str]:
+    """The nights that a remote still lacks, which `flows.nightly` notes below refs/unpushed/: nobody else has them."""
+    return list(repo.scm.iter_refs("refs/unpushed"))
 
 
 @contextmanager

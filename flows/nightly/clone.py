@@ -8,10 +8,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flows.nightly.git import Git, GitFailed, persistently, reason, start
+from flows.nightly.leftovers import end_earlier, remove_locks
+from tasks.alerts import hosts_alone
 from wudi.errors import WudiError
 
 MARK = "nightly.repository"
 """The setting in a clone's git configuration by which it is known for one, and for whose."""
+SETTINGS = {"core.fsync": "all", "gc.autoDetach": "false"}
+"""A night survives a power cut, as soon as it is committed; and git leaves nothing at work behind it."""
 
 
 class NotOurs(WudiError):
@@ -49,7 +53,7 @@ def default_workspace(repository: str) -> Path:
 
 
 def open_clone(repository: str, workspace: Path) -> Git:
-    """The clone, made if it is not there yet.
+    """The clone, made if it is not there yet, and without what a killed night left in it; for who is `alone` there.
 
     Args:
         repository: A URL that git clones; or a checkout of the project. Of a checkout it is the origin that is cloned
@@ -61,6 +65,7 @@ def open_clone(repository: str, workspace: Path) -> Git:
         GitFailed: Git cannot clone it.
     """
     url = origin_of(repository)
+    end_earlier(workspace)
     if not workspace.exists() or not any(workspace.iterdir()):
         make(url, workspace)
     git = Git(workspace)
@@ -71,7 +76,14 @@ def open_clone(repository: str, workspace: Path) -> Git:
             "name a new folder with --workspace, or leave that out"
         )
     if found != url:
-        raise NotOurs(f"{workspace}: nights of {found} are made there, and not of {url}; name another --workspace")
+        raise NotOurs(
+            f"{workspace}: nights of {hosts_alone(found)} are made there, and not of {hosts_alone(url)} (`git config "
+            f"{MARK}` there says the address in full); name another --workspace"
+        )
+    remove_locks(workspace)
+    for name, value in SETTINGS.items():
+        if git.setting(name) != value:
+            git("config", name, value)
     return git
 
 
@@ -106,9 +118,11 @@ def make(url: str, workspace: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
 
     def clone() -> None:
-        process = start(["clone", "--quiet", "--no-checkout", "--no-tags", url, str(partial)])
+        settings = [part for name, value in SETTINGS.items() for part in ("--config", f"{name}={value}")]
+        arguments = ["clone", "--quiet", "--no-checkout", "--no-tags", *settings, url, str(partial)]
+        process = start(workspace, arguments)
         if process.returncode:
-            raise GitFailed(f"{url} cannot be cloned: {reason(process)}")
+            raise GitFailed(f"{hosts_alone(url)} cannot be cloned: {reason(process)}")
 
     persistently(clone)
     Git(partial)("config", MARK, url)

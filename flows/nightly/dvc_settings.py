@@ -7,23 +7,32 @@ from typing import Any
 def take_over(repository: str, workspace: Path) -> None:
     """Give the clone what `.dvc/config.local` says in the checkout that it was made from.
 
-    A remote or cache that the project's `.dvc/config` names by a relative path is a folder beside the checkout, and
+    A remote or a cache that the branch's `.dvc/config` names by a relative path is a folder beside the checkout, and
     not beside the clone: the clone gets its full path. Of a URL nothing can be known, and nothing is done.
     """
     from dvc.config import Config
 
-    checkout = Path(repository)
-    if not (checkout / ".dvc").is_dir():
+    theirs, ours = Path(repository).resolve() / ".dvc", workspace.resolve() / ".dvc"
+    if not theirs.is_dir():
         return
-    theirs = Config(str((checkout / ".dvc").resolve()), validate=False)
-    local = plain(theirs.load_one("local"))
-    for name, remote in plain(theirs.load_one("repo")).get("remote", {}).items():
-        if "://" not in remote.get("url", "://"):
-            local.setdefault("remote", {}).setdefault(name, {}).setdefault("url", remote["url"])
-    ours = Config(str((workspace / ".dvc").resolve()), validate=False)
-    with ours.edit("local", validate=False) as settings:
+    local = plain(Config(str(theirs), validate=False).load_one("local"))
+    for section, name, key, value in relative_paths(ours / "config"):
+        place = local.setdefault(section, {}).setdefault(name, {}) if name else local.setdefault(section, {})
+        place.setdefault(key, str((theirs / value).resolve()))
+    with Config(str(ours), validate=False).edit("local", validate=False) as settings:
         settings.clear()
         settings.update(local)
+
+
+def relative_paths(config: Path) -> list[tuple[str, str, str, str]]:
+    """The folders that a file of settings names by relative paths: section, name of the remote, key and value."""
+    from configobj import ConfigObj
+
+    written = ConfigObj(str(config))
+    remotes = {name: section for name, section in written.items() if name.startswith("remote ")}
+    found = [("remote", name.split('"')[1], "url", section.get("url", "")) for name, section in remotes.items()]
+    found.append(("cache", "", "dir", written.get("cache", {}).get("dir", "")))
+    return [entry for entry in found if entry[3] and "://" not in entry[3] and not Path(entry[3]).is_absolute()]
 
 
 def plain(settings: Any) -> Any:

@@ -14,9 +14,9 @@ from prefect.states import Cancelled, Completed
 
 from flows.nightly.clone import AnotherNight, alone, default_workspace, open_clone
 from flows.nightly.git import Git
-from flows.nightly.history import next_tag
+from flows.nightly.history import mark_told, next_tag
 from flows.nightly.news import Night, failed, news, tell
-from flows.nightly.sources import Moved, unseen
+from flows.nightly.sources import Resolved
 from flows.nightly.steps import (
     RECORD,
     Plan,
@@ -31,11 +31,13 @@ from flows.nightly.steps import (
     resolve,
     say,
     show,
+    told_late,
 )
 from flows.nightly.tree import is_unchanged
 from flows.pipeline import pipeline
 from flows.serving.crashed import claim
 from flows.serving.schedule import night_date, superseded
+from tasks import paths
 
 
 def run_name() -> str:
@@ -97,38 +99,40 @@ def nightly(
 
 def make_and_tell(plan: Plan) -> Night:
     """Make the night and tell of it; of a failure too."""
-    git = open_clone(plan.repository, plan.workspace)
+    params = [plan.workspace / paths.PARAMS, Path(plan.repository) / paths.PARAMS]
     try:
+        git = open_clone(plan.repository, plan.workspace)
         made = make(git, plan)
+        late = told_late(git, plan, made)
     except CancelledRun:
         raise
     except Exception as error:  # whatever it is, somebody waits for this night
-        tell(git.root, [failed(plan.night, error)], say)
+        tell([failed(plan.night, error)], params, say)
         raise
-    tell(git.root, news(made), say)
+    tell([alert for night in (*late, made) for alert in news(night)], params, say)
+    mark_told(git, list(dict.fromkeys(night.tag for night in (*late, made))))
     return made
 
 
 def make(git: Git, plan: Plan) -> Night:
     """Make the night: each line is a step."""
     ground = prepare(git, plan)
-    moved = resolve(git)
+    resolved = resolve(git)
     if is_unchanged(git, ground):
         return delivered(git, plan, nothing_new(git, ground, plan))
-    for model in moved:
+    for model in resolved.moved:
         say(str(model))
     bring_back(git, ground)
-    run_stages(git, moved, plan)
+    run_stages(git, resolved, plan)
     tag = next_tag(git, plan.night)
-    made = compared(git, ground, Night(tag=tag, branch=plan.branch, source=ground.source, moved=moved))
+    made = compared(git, ground, Night(tag=tag, branch=plan.branch, source=ground.source, moved=resolved.moved))
     return delivered(git, plan, keep(git, ground, plan, made))
 
 
-def run_stages(git: Git, moved: tuple[Moved, ...], plan: Plan) -> None:
+def run_stages(git: Git, resolved: Resolved, plan: Plan) -> None:
     """Bring everything up to date, in a flow of its own."""
-    stages = unseen(git.root, moved)
-    if stages:
-        pipeline(git.root, targets=stages, workers=plan.workers, force=True, scheduler=plan.scheduler)
+    if resolved.unseen:
+        pipeline(git.root, targets=resolved.unseen, workers=plan.workers, force=True, scheduler=plan.scheduler)
     reports = pipeline(git.root, workers=plan.workers, scheduler=plan.scheduler)
     assert isinstance(reports, dict)
     if RECORD in reports and reports[RECORD].outcome == "restored":

@@ -1,6 +1,7 @@
 """Git, as far as nights need it: each call one `git` in one repository, a failure one paragraph."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from tasks.alerts import hosts_alone
 from wudi.errors import WudiError
 
 TRIES = 3
@@ -16,7 +18,14 @@ PAUSE = 5.0
 """Seconds before the second attempt; doubled for each one after it."""
 LIMIT = 3600.0
 """Seconds after which a call is given up: a connection that hangs must not take the night with it."""
-
+CLONE = "NIGHTLY_CLONE"
+"""The variable by which git, and what it starts, is known to be at work for a clone: it may outlive its night."""
+TELLING = re.compile(r"(?:remote:\s*)?(?:fatal|error): |! \[(?!.*\(atomic push failed\))")
+"""How the lines begin in which git says why; what failed only because of another reference says nothing."""
+HINT = re.compile(r"(?:remote:\s*)?hint:|remote:$")
+"""And those for people at a terminal."""
+SHOWN = 4
+"""Lines of what git said that a message has."""
 
 Result = TypeVar("Result")
 
@@ -37,10 +46,14 @@ class Git:
         Raises:
             GitFailed: It ended with another status than 0.
         """
-        process = start(["-C", str(self.root), *arguments], stdin)
+        process = self.run(*arguments, stdin=stdin)
         if process.returncode:
             raise GitFailed(f"git {arguments[0]} failed in {self.root}: {reason(process)}")
         return process.stdout.strip()
+
+    def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """The process, however it ended."""
+        return start(self.root, ["-C", str(self.root), *arguments], stdin)
 
     def over_network(self, *arguments: str) -> str:
         """The same, tried again a few times: connections fail and come back.
@@ -52,7 +65,7 @@ class Git:
 
     def commit(self, name: str) -> str | None:
         """The commit that a branch, a tag or another name stands for; None if there is no such name."""
-        process = start(["-C", str(self.root), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"])
+        process = self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return process.stdout.strip() or None
 
     def has(self, commit: str, path: str) -> bool:
@@ -61,11 +74,11 @@ class Git:
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether one commit can be reached from the other, or is the same."""
-        return start(["-C", str(self.root), "merge-base", "--is-ancestor", older, newer]).returncode == 0
+        return self.run("merge-base", "--is-ancestor", older, newer).returncode == 0
 
     def setting(self, name: str) -> str | None:
         """A value of git's configuration."""
-        return start(["-C", str(self.root), "config", "--get", name]).stdout.strip() or None
+        return self.run("config", "--get", name).stdout.strip() or None
 
 
 def persistently(action: Callable[[], Result]) -> Result:
@@ -81,10 +94,11 @@ def persistently(action: Callable[[], Result]) -> Result:
     raise AssertionError("the last attempt returns or raises")
 
 
-def start(arguments: list[str], stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run git without a terminal, so that it asks nobody for a password, and in English."""
+def start(folder: Path, arguments: list[str], stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run git for a clone in a folder: without a terminal, so that it asks nobody for a password, and in English."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in KEPT},
+        CLONE: str(folder.resolve()),
         "GIT_TERMINAL_PROMPT": "0",
         "LC_ALL": "C",
     }
@@ -102,7 +116,8 @@ def start(arguments: list[str], stdin: str | None = None) -> subprocess.Complete
     except FileNotFoundError:
         raise GitFailed("git is not installed, and nights are kept in it: install it (apt-get install git)") from None
     except subprocess.TimeoutExpired:
-        raise GitFailed(f"git {' '.join(arguments)} did not end within {LIMIT:g} s and was stopped") from None
+        command = hosts_alone(" ".join(arguments))
+        raise GitFailed(f"git {command} did not end within {LIMIT:g} s and was stopped") from None
 
 
 KEPT = (
@@ -124,7 +139,9 @@ KEPT = (
 
 
 def reason(process: subprocess.CompletedProcess[str]) -> str:
-    """The end of what git said, on one line."""
-    said = (process.stderr.strip() or process.stdout.strip()).splitlines()
-    lines = [line.strip().removeprefix("fatal: ").removeprefix("error: ") for line in said if line.strip()]
-    return "; ".join(lines[-4:]) or f"status {process.returncode}"
+    """Why git failed, in what it said itself, on one line and without the secrets of an address."""
+    said = [line.strip() for line in (process.stderr.strip() or process.stdout.strip()).splitlines()]
+    lines = list(dict.fromkeys(line for line in said if line and not HINT.match(line)))
+    telling_first = sorted(lines, key=lambda line: TELLING.match(line) is None)[:SHOWN]
+    shown = [line.removeprefix("fatal: ").removeprefix("error: ") for line in lines if line in telling_first]
+    return hosts_alone("; ".join(shown)) or f"status {process.returncode}"

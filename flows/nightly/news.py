@@ -9,7 +9,7 @@ from typing import Self
 from flows.nightly.alert import Alert, send_alerts
 from flows.nightly.changes import Changes
 from flows.nightly.sources import Moved
-from tasks import paths
+from tasks.alerts import Channel, hosts_alone
 from tasks.params import load_nightly
 from wudi.errors import WudiError
 
@@ -97,15 +97,30 @@ def failed(night: date, error: BaseException) -> Alert:
 
 
 def said(error: BaseException) -> str:
-    """What an error says; of an unexpected one also what it is."""
-    return str(error) if isinstance(error, WudiError) else f"{type(error).__name__}: {error}"
+    """What an error says, of an unexpected one also what it is; of addresses no more than the host."""
+    return hosts_alone(str(error) if isinstance(error, WudiError) else f"{type(error).__name__}: {error}")
 
 
-def tell(root: Path, told: Sequence[Alert], say: Callable[[str], None]) -> None:
-    """Send alerts to those whom params.yaml names; what is in the way of that fails no night."""
-    try:
-        channels = load_nightly(root / paths.PARAMS).alerts
-    except WudiError:
-        return
-    for problem in send_alerts(told, channels):
-        say(f"warning: {problem}")
+def tell(told: Sequence[Alert], files: Sequence[Path], say: Callable[[str], None]) -> None:
+    """Send alerts to those whom params.yaml names; what is in the way of that fails no night.
+
+    Args:
+        told: What there is to tell.
+        files: Where params.yaml may be found, first tonight's; the first that can be read counts.
+        say: Is told what is in the way.
+    """
+    if told:
+        for problem in send_alerts(told, channels_in(files, say)):
+            say(f"warning: {problem}")
+
+
+def channels_in(files: Sequence[Path], say: Callable[[str], None]) -> Sequence[Channel]:
+    """Whom to tell."""
+    problems = []
+    for file in files:
+        try:
+            return load_nightly(file).alerts
+        except WudiError as error:
+            problems.append(str(error))
+    say(f"warning: nobody could be told of it: {'; '.join(problems)}")
+    return ()

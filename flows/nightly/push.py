@@ -4,6 +4,8 @@ from pathlib import Path
 
 from flows.nightly.git import Git, GitFailed
 from flows.nightly.history import mark_pushed, unpushed
+from tasks.alerts import hosts_alone
+from tasks.storage.pushed import absent_outputs
 
 
 def push(git: Git, results: str) -> tuple[str, ...]:
@@ -30,8 +32,12 @@ def push_data(root: Path, tags: list[str]) -> str | None:
             return None
         try:
             repo.push(revs=tags, workspace=False)
+            lacking = absent_outputs(repo, tags)
         except Exception as error:  # of DVC, of fsspec's stores, of their network: all mean the same here
             return f"dvc push failed, and is tried again with the next night: {first_line(error)}"
+    if lacking:
+        # DVC passes over what its cache has not, with a warning at most.
+        return f"dvc push has not brought everything, and is tried again with the next night: {', '.join(lacking)}"
     return None
 
 
@@ -41,10 +47,10 @@ def push_commits(git: Git, results: str, tags: list[str]) -> str | None:
     try:
         git.over_network("push", "--quiet", "--atomic", "origin", *wanted)
     except GitFailed as error:
-        return f"git push failed, and is tried again with the next night: {error}"
+        return f"git push failed, and is tried again with the next night: {hosts_alone(str(error))}"
     return None
 
 
 def first_line(error: BaseException) -> str:
     """What an error says, on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return hosts_alone(" ".join(str(error).split())) or type(error).__name__

@@ -31,11 +31,22 @@ class Moved:
         return f"{self.name} ({self.source}) moved from {self.before[:7]} to {self.now[:7]}"
 
 
-def pin_sources(root: Path) -> tuple[Moved, ...]:
-    """Write the Hub's present commits into the params.yaml of `root`, and what all sources are into FILE.
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What the sources are tonight."""
 
-    Returns:
-        The models that moved since FILE was last written; none, if there is no such file.
+    moved: tuple[Moved, ...]
+    """The models that are not what they were in the last good night."""
+    unseen: tuple[str, ...]
+    """The stages that DVC may take for done although their folder or store has other files.
+
+    A commit of the Hub is a parameter of its stage; what a folder holds is none. DVC's cache may remember what another
+    night found in it, one that failed or is long past, so that only what the last good night had is to be trusted.
+    """
+
+
+def resolve_sources(root: Path) -> Resolved:
+    """Write the Hub's present commits into the params.yaml of `root`, and what all sources are into FILE.
 
     Raises:
         ParamsError: params.yaml has mistakes.
@@ -50,12 +61,21 @@ def pin_sources(root: Path) -> tuple[Moved, ...]:
         found[pin.name] |= {"revision": pin.wanted, "commit": pin.commit}
     for name, fingerprint in fingerprints(params, root).items():
         found[name]["fingerprint"] = fingerprint
-    file = root / FILE
-    before: Sources = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    before = last_sources(root)
     write_pins(root / paths.PARAMS, pins)
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return moved(before, found)
+    (root / FILE).parent.mkdir(exist_ok=True)
+    (root / FILE).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    doubtful = [name for name, model in found.items() if "fingerprint" in model and before.get(name) != model]
+    return Resolved(
+        moved=moved(before, found),
+        unseen=tuple("fetch_base" if name == "base" else f"fetch@{name}" for name in doubtful),
+    )
+
+
+def last_sources(root: Path) -> Sources:
+    """What the last good night wrote; nothing, if there is none."""
+    file = root / FILE
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def moved(before: Sources, now: Sources) -> tuple[Moved, ...]:
@@ -70,13 +90,3 @@ def moved(before: Sources, now: Sources) -> tuple[Moved, ...]:
 def content(model: Mapping[str, str | None]) -> str:
     """What tells one state of a source from another; nothing for the zoo, which never moves."""
     return model.get("commit") or model.get("fingerprint") or ""
-
-
-def unseen(root: Path, models: tuple[Moved, ...]) -> tuple[str, ...]:
-    """The stages that DVC would take for unchanged although these models moved: of folders and stores.
-
-    A commit of the Hub is a parameter of its stage; that a folder has other files is none.
-    """
-    now: Sources = json.loads((root / FILE).read_text(encoding="utf-8"))
-    names = [model.name for model in models if now[model.name].get("fingerprint")]
-    return tuple("fetch_base" if name == "base" else f"fetch@{name}" for name in names)

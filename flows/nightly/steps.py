@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -16,11 +16,11 @@ from flows.nightly.alert import check_channels
 from flows.nightly.changes import compare
 from flows.nightly.dvc_settings import take_over
 from flows.nightly.git import Git
-from flows.nightly.history import commit_night, next_tag, repeat_night, tags_of
+from flows.nightly.history import commit_night, next_tag, repeat_night, tags_of, untold
 from flows.nightly.news import Night, said
 from flows.nightly.publish import publish
 from flows.nightly.push import push
-from flows.nightly.sources import Moved, pin_sources
+from flows.nightly.sources import Resolved, resolve_sources
 from flows.nightly.takeover import take_over_nights
 from flows.nightly.tree import Ground, fetch, lay_out
 from flows.stage import Order, run_stage
@@ -60,9 +60,9 @@ def prepare(git: Git, plan: Plan) -> Ground:
 
 
 @quick
-def resolve(git: Git) -> tuple[Moved, ...]:
+def resolve(git: Git) -> Resolved:
     """Which sources moved; the Hub's commits are pinned."""
-    return pin_sources(git.root)
+    return resolve_sources(git.root)
 
 
 @quick
@@ -114,6 +114,27 @@ def nothing_new(git: Git, ground: Ground, plan: Plan) -> Night:
 
 
 @quick
+def told_late(git: Git, plan: Plan, made: Night) -> list[Night]:
+    """The nights whose runs ended between their commit and their alerts, made out from what is kept."""
+    tags = [tag for tag in untold(git) if tag != made.tag or made.repeated]
+    return [kept_night(git, plan, tag) for tag in tags]
+
+
+def kept_night(git: Git, plan: Plan, tag: str) -> Night:
+    """A night as its tag has it; nothing new, if the tag is a second one of its commit."""
+    commit = git("rev-parse", f"{tag}^{{commit}}")
+    night = Night(tag=tag, branch=plan.branch, source="", commit=commit)
+    if git("tag", "--points-at", commit, "--list", "night/*", "--sort=creatordate").split()[0] != tag:
+        return replace(night, unchanged=True)
+    parent = git.commit(f"{commit}^1")
+    last = parent if parent and git("tag", "--points-at", parent, "--list", "night/*") else None
+    try:
+        return night.compared(compare(git.root, last, tag, tag))
+    except Exception as error:
+        return night.with_problems(f"The night was not compared with those before: {said(error)}")
+
+
+@quick
 def bring(git: Git, plan: Plan, made: Night) -> Night:
     """Push this night, and those that could not be pushed before."""
     return made.with_problems(*push(git, plan.results))
@@ -133,6 +154,8 @@ def free(git: Git, made: Night) -> Night:
 @quick
 def show(git: Git, made: Night) -> Night:
     """Publish the leaderboard and the differences as artifacts; the night is kept whether or not that can be."""
+    if made.repeated:
+        return made
     try:
         publish(git.root, made)
     except Exception as error:

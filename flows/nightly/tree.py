@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from flows.nightly.git import Git
+from flows.nightly.references import ORIGINS, adopt, heal
+from tasks.alerts import hosts_alone
 from wudi.errors import WudiError
 
 MEMORY = ("dvc.lock", "results")
@@ -21,6 +23,10 @@ class Ground:
     """The commit of the branch."""
     last: str | None
     """The commit of the last good night."""
+    diverged: bool
+    """Whether two machines made nights of which neither had the other's: only a commit brings them together."""
+    branch: str | None
+    """The commit at which this clone has the branch of the nights."""
     parents: tuple[str, ...]
     """What tonight's commit is to follow: the nights before it, and the branch."""
 
@@ -39,19 +45,33 @@ def fetch(git: Git, branch: str, results: str) -> Ground:
     """
     if branch == results:
         raise NoBranch(f"{branch}: nights are made of one branch and kept on another; name two")
-    git.over_network("fetch", "--quiet", "--prune", "--no-tags", "origin", "+refs/heads/*:refs/remotes/origin/*")
-    # Not pruned: the nights that are yet to be pushed have tags too.
-    git.over_network("fetch", "--quiet", "--no-tags", "origin", "refs/tags/night/*:refs/tags/night/*")
+    heal(git, results)
+    # The origin's tags of nights lie apart: one that another night here has would make git refuse.
+    wanted = ("+refs/heads/*:refs/remotes/origin/*", f"+refs/tags/night/*:{ORIGINS}night/*")
+    git.over_network("fetch", "--prune", "--no-tags", "origin", *wanted)
+    adopt(git)
     source = git.commit(f"refs/remotes/origin/{branch}")
     if source is None:
-        there = git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes/origin").split()
-        known = ", ".join(name for name in there if name != "HEAD") or "no branch at all: commit something"
-        raise NoBranch(f"{branch}: no such branch in {git('remote', 'get-url', 'origin')}; it has {known}")
-    nights = [git.commit(f"refs/heads/{results}"), git.commit(f"refs/remotes/origin/{results}")]
-    found = newest(git, [night for night in nights if night is not None])
+        raise no_branch(git, branch)
+    own = git.commit(f"refs/heads/{results}")
+    found = newest(git, [night for night in (own, git.commit(f"refs/remotes/origin/{results}")) if night is not None])
     # The nights first, so that `git log --first-parent` lists them.
     parents = [*found, *(commit for commit in newest(git, [*found, source]) if commit == source)]
-    return Ground(source=source, last=found[0] if found else None, parents=tuple(dict.fromkeys(parents)))
+    return Ground(
+        source=source,
+        last=found[0] if found else None,
+        diverged=len(found) > 1,
+        branch=own,
+        parents=tuple(dict.fromkeys(parents)),
+    )
+
+
+def no_branch(git: Git, branch: str) -> NoBranch:
+    """That the origin has no such branch, and which ones it has."""
+    there = git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/remotes/origin").split()
+    known = ", ".join(name for name in there if name != "HEAD") or "no branch at all: commit something"
+    origin = hosts_alone(git("remote", "get-url", "origin"))
+    return NoBranch(f"{branch}: no such branch in {origin}; it has {known}")
 
 
 def newest(git: Git, commits: list[str]) -> list[str]:
@@ -81,5 +101,7 @@ def written(git: Git) -> str:
 
 
 def is_unchanged(git: Git, ground: Ground) -> bool:
-    """Whether the files are those of the last good night."""
-    return ground.last is not None and written(git) == git("rev-parse", f"{ground.last}^{{tree}}")
+    """Whether the files are those of the last good night, and no other night is to be followed too."""
+    return (
+        ground.last is not None and not ground.diverged and written(git) == git("rev-parse", f"{ground.last}^{{tree}}")
+    )

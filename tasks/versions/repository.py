@@ -12,7 +12,8 @@ import pygit2
 
 from wudi.errors import WudiError
 
-NIGHTS = "night/*"
+NIGHT = re.compile(r"night/\d{4}-\d\d-\d\d(\.\d+)?")
+"""The tag of a night. Others below night/ are somebody's own."""
 TAGS, BRANCHES, EXPERIMENTS = "refs/tags/", "refs/heads/", "refs/exps/"
 FEW = 8
 """More revisions than these are not listed where none is near the one that was asked for."""
@@ -75,7 +76,7 @@ class Repository:
 
     def nights(self) -> list[str]:
         """The tags of the nightly runs, in the order of their nights."""
-        return sorted((tag for tag in self.names(TAGS) if fnmatchcase(tag, NIGHTS)), key=night_order)
+        return sorted((tag for tag in self.names(TAGS) if NIGHT.fullmatch(tag)), key=night_order)
 
     def names(self, kind: str) -> list[str]:
         """The references of a kind, by their short names."""

@@ -5,7 +5,7 @@ import pytest
 
 from flows.nightly.clone import open_clone
 from flows.nightly.git import Git, GitFailed
-from flows.nightly.history import commit_night, next_tag, repeat_night, unpushed
+from flows.nightly.history import commit_night, mark_told, next_tag, repeat_night, tags_of, unpushed, untold
 from flows.nightly.push import push
 from flows.nightly.tree import Ground, NoBranch, fetch, is_unchanged, lay_out
 from tests.flows.nightly.checkouts import commit_all, git_in
@@ -90,6 +90,96 @@ def test_other_nights_of_a_date_are_numbered(git: Git):
     assert next_tag(git, date(2026, 11, 30)) == "night/2026-11-30"
 
 
+def test_a_number_is_not_given_twice(git: Git, checkout: Path):
+    for lock in ("one", "two", "three"):
+        night(git, 3, lock)
+    git("tag", "--delete", "night/2026-11-03", "night/2026-11-03.2")
+    assert tags_of(git, date(2026, 11, 3)) == ["night/2026-11-03.3"]
+    assert next_tag(git, date(2026, 11, 3)) == "night/2026-11-03.4"
+    git_in(checkout)("tag", "night/2026-11-04")
+    fetch(git, "main", "nightly")
+    git("tag", "--delete", "night/2026-11-04")
+    assert next_tag(git, date(2026, 11, 4)) == "night/2026-11-04.2"
+
+
+def test_no_night_and_no_move_of_the_branch_is_overwritten(git: Git):
+    ground = night(git, 1, "one")
+    before = git("for-each-ref")
+    with pytest.raises(GitFailed, match="reference already exists"):
+        repeat_night(git, ground, results="nightly", tag="night/2026-11-01", message="the same")
+    assert git("for-each-ref") == before
+    git("update-ref", "refs/heads/nightly", ground.source)
+    before = git("for-each-ref")
+    with pytest.raises(GitFailed, match="but expected"):
+        commit_night(git, ground, results="nightly", tag="night/2026-11-02", message="Night 2")
+    assert git("for-each-ref") == before
+
+
+def test_nights_are_noted_until_somebody_is_told(git: Git):
+    ground = night(git, 1, "one")
+    repeat_night(git, ground, results="nightly", tag="night/2026-11-02", message="the same")
+    assert untold(git) == ["night/2026-11-01", "night/2026-11-02"]
+    mark_told(git, ["night/2026-11-01"])
+    assert untold(git) == ["night/2026-11-02"]
+    assert unpushed(git) == ["night/2026-11-01", "night/2026-11-02"]
+    assert push(git, "nightly") == ()
+    git("tag", "--delete", "night/2026-11-02")
+    git("push", "--quiet", "origin", ":refs/tags/night/2026-11-02")
+    fetch(git, "main", "nightly")
+    assert untold(git) == []
+    mark_told(git, [])
+
+
+@pytest.mark.parametrize("written", [("unpushed",), ("unpushed", "untold"), ("unpushed", "untold", "tags")])
+@pytest.mark.parametrize("repeated", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_night_whose_references_were_half_written_is_healed(
+    git: Git, first: bool, repeated: bool, written: tuple[str, ...]
+):
+    before = None if first else night(git, 1, "one").last
+    ground = night(git, 2, "two")
+    tag = "night/2026-11-02"
+    if repeated:
+        before, tag = ground.last, "night/2026-11-03"
+        repeat_night(git, ground, results="nightly", tag=tag, message="the same")
+    whole = git("for-each-ref")
+    for place in {"untold", "tags"}.difference(written):
+        git("update-ref", "-d", f"refs/{place}/{tag}")
+    git("update-ref", *(["refs/heads/nightly", before] if before else ["-d", "refs/heads/nightly"]))
+    assert fetch(git, "main", "nightly").last == ground.last
+    assert git("for-each-ref") == whole
+    assert push(git, "nightly") == ()
+
+
+@pytest.mark.parametrize("lost", ["refs/tags/night/2026-11-02", "refs/heads/nightly"])
+def test_what_a_night_lost_is_made_out_from_its_note(git: Git, lost: str):
+    night(git, 1, "one")
+    night(git, 2, "two")
+    whole = git("for-each-ref")
+    git("update-ref", "-d", lost)
+    fetch(git, "main", "nightly")
+    assert git("for-each-ref") == whole
+
+
+def test_references_are_written_in_the_order_that_heal_relies_on(git: Git):
+    hook = git.root / ".git" / "hooks" / "reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\nif [ "$1" = committed ]; then cut -d" " -f3 >> written; fi\n')
+    hook.chmod(0o755)
+    ground = fetch(git, "main", "nightly")
+    lay_out(git, ground)
+    commit_night(git, ground, results="nightly", tag="night/2026-11-02", message="Night 2")
+    names = [name for name in (git.root / "written").read_text().split() if "night" in name]
+    tag = "night/2026-11-02"
+    assert names == [f"refs/unpushed/{tag}", f"refs/untold/{tag}", f"refs/tags/{tag}", "refs/heads/nightly"]
+
+
+def test_nights_of_another_branch_are_not_brought_to_this_one(git: Git):
+    night(git, 1, "one")
+    assert fetch(git, "main", "weekly").last is None
+    assert git.commit("refs/heads/weekly") is None
+
+
 def test_a_person_is_left_alone(git: Git, checkout: Path):
     (checkout / "params.yaml").write_text("wish: not committed\n")
     (checkout / "new.txt").write_text("not added")
@@ -125,7 +215,7 @@ def test_nights_of_two_machines_come_together(git: Git, checkout: Path, tmp_path
     night(git, 1, "one")
     night(other, 2, "two")
     assert push(git, "nightly") == ()
-    assert "git push failed" in push(other, "nightly")[0]
+    assert "nightly -> nightly (fetch first)" in push(other, "nightly")[0]
     night(other, 3, "three")
     assert push(other, "nightly") == ()
     assert git_in(checkout)("tag", "--list").split() == [f"night/2026-11-0{day}" for day in (1, 2, 3)]
@@ -133,6 +223,66 @@ def test_nights_of_two_machines_come_together(git: Git, checkout: Path, tmp_path
     assert ground.last == other("rev-parse", "nightly")
     lay_out(git, ground)
     assert (git.root / "dvc.lock").read_text() == "three"
+
+
+def test_nights_of_two_machines_on_one_date_are_both_kept(git: Git, checkout: Path, tmp_path: Path):
+    other = open_clone(str(checkout), tmp_path / "other")
+    theirs, mine = night(git, 1, "one").last, night(other, 1, "two").last
+    ground = night(other, 1, "three")
+    mark_told(other, ["night/2026-11-01.2"])
+    assert push(git, "nightly") == ()
+    assert "(already exists)" in push(other, "nightly")[0]
+    fetch(other, "main", "nightly")
+    names = ["night/2026-11-01", "night/2026-11-01.2", "night/2026-11-01.3"]
+    assert [other.commit(tag) for tag in names] == [theirs, ground.last, mine]
+    assert other("for-each-ref", "--format=%(tag)", f"refs/tags/{names[2]}") == names[2]
+    assert sorted(unpushed(other)) == names[1:]
+    assert untold(other) == names[2:]
+    before = other("for-each-ref")
+    fetch(other, "main", "nightly")
+    assert other("for-each-ref") == before
+    night(other, 2, "four")
+    assert push(other, "nightly") == ()
+    fetch(git, "main", "nightly")
+    assert [git.commit(tag) for tag in names] == [theirs, ground.last, mine]
+    assert tags_of(git, date(2026, 11, 1)) == names
+
+
+def test_a_tag_that_was_replaced_at_the_origin_is_replaced_here(git: Git, checkout: Path):
+    night(git, 1, "one")
+    assert push(git, "nightly") == ()
+    git_in(checkout)("tag", "--force", "night/2026-11-01", "main")
+    ground = fetch(git, "main", "nightly")
+    assert git.commit("night/2026-11-01") == ground.source
+
+
+def test_nights_that_diverged_are_not_unchanged(git: Git, checkout: Path, tmp_path: Path):
+    other = open_clone(str(checkout), tmp_path / "other")
+    night(git, 1, "one")
+    night(other, 2, "one")
+    assert push(git, "nightly") == ()
+    ground = fetch(other, "main", "nightly")
+    lay_out(other, ground)
+    assert ground.diverged
+    assert not is_unchanged(other, ground)
+    commit_night(other, ground, results="nightly", tag="night/2026-11-03", message="Night 3")
+    assert push(other, "nightly") == ()
+    ground = fetch(other, "main", "nightly")
+    lay_out(other, ground)
+    assert not ground.diverged
+    assert is_unchanged(other, ground)
+
+
+def test_what_the_origin_says_is_passed_on(git: Git, checkout: Path):
+    hook = checkout / ".git" / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'nobody pushes on a Sunday' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    night(git, 1, "one")
+    (problem,) = push(git, "nightly")
+    assert "nobody pushes on a Sunday" in problem
+    assert "(pre-receive hook declined)" in problem
+    assert "hint" not in problem
 
 
 def test_branch_tag_and_note_come_together_or_not_at_all(git: Git):

@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,14 +51,16 @@ def test_nights_pin_what_moved_and_run_what_that_touches(toy: ToyProject, hub: H
 
     with get_client(sync_client=True) as client:
         found = client.read_artifacts(
-            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["nightly-leaderboard", "nightly-differences"])),
+            artifact_filter=ArtifactFilter(
+                key=ArtifactFilterKey(any_=["project-nightly-leaderboard", "project-nightly-differences"])
+            ),
             sort=ArtifactSort.CREATED_DESC,
         )
     latest = {artifact.key: artifact for artifact in reversed(found)}
-    rows = json.loads(str(latest["nightly-leaderboard"].data))
+    rows = json.loads(str(latest["project-nightly-leaderboard"].data))
     assert {row["model"] for row in rows} == {"base", "gsm", "maths", "average", "wudi"}
-    assert "night/2026-11-04" in str(latest["nightly-differences"].data)
-    assert "recipe wudi scale 0.5" in str(latest["nightly-differences"].data)
+    assert "night/2026-11-04" in str(latest["project-nightly-differences"].data)
+    assert "recipe wudi scale 0.5" in str(latest["project-nightly-differences"].data)
 
 
 def test_alerts_on_failure_on_a_fall_and_on_a_new_best(toy: ToyProject, monkeypatch: pytest.MonkeyPatch):
@@ -135,6 +139,70 @@ def test_a_folder_with_other_files_is_fetched_again(toy: ToyProject, tmp_path: P
     assert sorted(started(toy)) == ["evaluate", "fetch gsm", "merge average", "merge wudi", "record"]
 
 
+def test_what_a_failed_night_found_in_a_folder_is_not_believed_later(
+    toy: ToyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "finetuned"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_text(json.dumps({"gsm8k": 0.1, "math": 0.1}))
+    toy.edit("source: team/gsm   # moves often", f"source: {folder}")
+    with monkeypatch.context() as patch:
+        patch.setenv("TOY_FAIL", "evaluate")
+        assert night(toy, 2).is_failed()
+    (folder / "model.safetensors").write_text(json.dumps({"gsm8k": 0.95, "math": 0.2}))
+    assert night(toy, 2).is_completed()
+    assert json.loads((toy.workspace / "models" / "experts" / "gsm" / "skills.json").read_text())["gsm8k"] == 0.95
+
+
+def test_a_night_that_ends_before_it_is_told_is_told_by_the_next(toy: ToyProject, monkeypatch: pytest.MonkeyPatch):
+    with Receiver() as receiver:
+        monkeypatch.setenv("TEAM", receiver.url)
+        toy.edit("zoo: {", "nightly: {alerts: [{webhook: 'env:TEAM'}]}\nzoo: {")
+        toy.publish("maths", 0.2, 0.4)
+        with monkeypatch.context() as patch:
+            patch.setattr("flows.nightly.flow.delivered", None)
+            patch.setattr("flows.nightly.flow.tell", lambda *_: None)
+            assert night(toy, 2).is_failed()
+        assert night(toy, 2).name == "Skipped"
+        assert [message["events"] for message in receiver.messages()] == [["fall"]]
+        assert night(toy, 3).name == "Unchanged"
+        assert len(receiver.messages()) == 1
+
+
+def test_a_night_that_could_not_be_pushed_is_not_freed(toy: ToyProject):
+    away = toy.store.rename(toy.store.with_name("away"))
+    toy.store.write_text("no folder")
+    toy.edit("scale: 0.5", "scale: 0.75")
+    night(toy, 2)
+    files = files_of(toy, "merged/wudi")
+    toy.edit("scale: 0.75", "scale: 0.25")
+    night(toy, 3)
+    subprocess.run([sys.executable, "-m", "tasks.gc"], cwd=toy.workspace, check=True, env=toy.environment())
+    assert all(file.exists() for file in files)
+    toy.store.unlink()
+    away.rename(toy.store)
+    files[1].unlink()
+    problem = str(night(toy, 4).message)
+    assert "dvc push has not brought everything" in problem
+    assert "merged/wudi at night/2026-11-02" in problem
+
+
+def test_everything_that_fails_is_told_to_somebody(toy: ToyProject, monkeypatch: pytest.MonkeyPatch):
+    with Receiver() as receiver:
+        monkeypatch.setenv("TEAM", receiver.url)
+        toy.edit("zoo: {", "nightly: {alerts: [{webhook: 'env:TEAM'}]}\nzoo: {")
+        toy.edit("wudi: {method", "wudi: {{{method")
+        assert night(toy, 2).is_failed()
+        toy.edit("wudi: {{{method", "wudi: {method")
+        git_in(toy.workspace)("config", "nightly.repository", "https://bot:SECRET@example.org/other.git")
+        failed = night(toy, 2)
+        assert failed.is_failed()
+    assert [message["events"] for message in receiver.messages()][-1] == ["failure"]
+    assert "SECRET" not in json.dumps(receiver.messages())
+    assert "SECRET" not in str(failed.message)
+
+
 def test_another_machine_takes_over_without_computing_anew(toy: ToyProject):
     shutil.rmtree(toy.workspace)
     toy.edit("scale: 0.5", "scale: 0.75")
@@ -170,15 +238,18 @@ def test_a_night_that_ends_after_its_stages_is_whole_the_next_time(toy: ToyProje
     assert "0.9" in leaderboard
 
 
-def test_a_night_that_cannot_be_compared_is_kept(toy: ToyProject):
+def test_a_night_that_cannot_be_compared_is_kept(toy: ToyProject, monkeypatch: pytest.MonkeyPatch):
     toy.publish("gsm", 0.9, 0.2)
     git = git_in(toy.workspace)
-    git("tag", "night/2026-10-31", git("commit-tree", "-m", "no night", "origin/main^{tree}"))
-    second = night(toy, 2)
-    assert second.is_completed()
-    assert "night/2026-11-02: not compared" in str(second.message)
-    assert "night/2026-10-31" in str(second.message)
-    assert "night/2026-11-02" in tags(toy)
+    git("tag", "night/2026-10-31", git("commit-tree", "-m", "not to be read", "origin/main^{tree}"))
+    assert "night/2026-11-02: wudi ahead" in str(night(toy, 2).message)
+    toy.publish("gsm", 0.8, 0.3)
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.nightly.steps.compare", None)
+        third = night(toy, 3)
+    assert third.is_completed()
+    assert "night/2026-11-03: not compared" in str(third.message)
+    assert "night/2026-11-03" in tags(toy)
 
 
 def test_old_merged_models_are_freed_where_asked_for(toy: ToyProject):
