@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro pull gc test gold month lint types bench bench-peers bench-evaluation system clean
+.PHONY: help setup repro pull gc test gold long lint types bench bench-peers bench-evaluation system clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,8 +39,8 @@ test: setup system ## run the tests
 gold: setup system ## score every published answer of the real benchmarks, which takes many minutes
 	python -m pytest -m gold
 
-month: setup system ## let thirty nights go by in which everything goes wrong, which takes many minutes
-	python -m pytest -m month
+long: setup system ## run the long tests: thirty nights in which everything goes wrong, outages, shared caches
+	python -m pytest -m long
 
 lint: setup ## check style and formatting
 	ruff check .

@@ -55,6 +55,7 @@ def test_nothing_runs_twice(project: Path) -> None:
     assert repro(project) == []
 
 
+@pytest.mark.long
 def test_forced_runs_leave_the_same_lock(project: Path) -> None:
     before = lock(project)
     assert len(repro(project, "--force", "evaluate_recipe@wudi")) == 5

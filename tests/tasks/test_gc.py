@@ -127,6 +127,7 @@ def test_nothing_is_deleted_when_a_revision_cannot_be_read(project: Path) -> Non
     assert cached(project) == before
 
 
+@pytest.mark.long
 def test_a_remote_is_asked_for_first_and_can_be_filled_again(project: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     before = shared(project, store)
@@ -142,6 +143,7 @@ def test_a_remote_is_asked_for_first_and_can_be_filled_again(project: Path, tmp_
     assert cached(store) == before, "the cache still had it, and DVC knows that the remote has not"
 
 
+@pytest.mark.long
 def test_a_shared_cache_keeps_what_the_other_projects_name(project: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     shutil.move(project / ".dvc" / "cache", cache)

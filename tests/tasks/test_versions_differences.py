@@ -252,6 +252,7 @@ def test_a_new_best_by_luck_is_not_told_apart(told: Project, tmp_path: Path) -> 
     assert not found.told_apart
 
 
+@pytest.mark.long
 def test_false_alarms_are_rare(told: Project) -> None:
     """Versions whose recipes are equally good: in 200 steps, hardly more than 5 % tell any recipe apart."""
     version = read_version(told.root, FIRST)

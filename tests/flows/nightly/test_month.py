@@ -75,7 +75,7 @@ class Month:
             assert night(self.toy, day).name == "Skipped"
 
 
-@pytest.mark.parametrize("nights", [4, pytest.param(30, marks=pytest.mark.month)])
+@pytest.mark.parametrize("nights", [3, pytest.param(30, marks=pytest.mark.long)])
 def test_no_night_is_lost_or_double_and_each_can_be_had_again(
     nights: int, toy: ToyProject, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
