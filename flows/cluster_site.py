@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from flows.slots import Place, gpu_place
 POLL_SECONDS = 1.0
 """How often the scheduler is asked whether the run is to stop."""
 PACKAGES = ("dask", "distributed", "dvc", "prefect", "prefect-dask")
+CODE = ("flows", "tasks", "wudi")
+"""The project's packages. Those in the workspace, which stages import first, are the same by being shared."""
 
 
 class WorkerSite:
@@ -94,8 +97,8 @@ class Machine:
     """What must be the same on a worker as here."""
 
     versions: dict[str, str]
-    flows: str
-    """A hash of this package's code."""
+    code: str
+    """A hash of the project's code that is installed."""
     graph: str
     """A hash of the workspace's dvc.yaml; nothing where it is not seen."""
     api: str = field(compare=False)
@@ -104,17 +107,25 @@ class Machine:
 
 def machine(root: Path, api: str | None) -> Machine:
     """What there is on this machine."""
-    code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        code.update(path.read_bytes())
     graph = root / "dvc.yaml"
     versions = {package: version(package) for package in PACKAGES}
     return Machine(
         versions={"Python": ".".join(platform.python_version_tuple()[:2]), **versions},
-        flows=code.hexdigest(),
+        code=code_hash(),
         graph=hashlib.sha256(graph.read_bytes()).hexdigest() if graph.is_file() else "",
         api=refusal(api),
     )
+
+
+def code_hash() -> str:
+    """A hash of the project's modules as they are imported here, by their names."""
+    code = hashlib.sha256()
+    for package in CODE:
+        folder = Path(str(files(package)))
+        for path in sorted(folder.rglob("*.py")):
+            code.update(f"{package}/{path.relative_to(folder).as_posix()}\n{path.stat().st_size}\n".encode())
+            code.update(path.read_bytes())
+    return code.hexdigest()
 
 
 def refusal(api: str | None) -> str:
@@ -134,8 +145,8 @@ def difference(there: Machine, here: Machine) -> str:
         if there.versions.get(package) != expected:
             found = there.versions.get(package, "missing")
             return f"{package} is {found}, but {expected} on this machine; install there what is here"
-    if there.flows != here.flows:
-        return "has other code of the package flows than this machine; install there what is here"
+    if there.code != here.code:
+        return "has other code of the package flows, tasks or wudi than this machine; install there what is here"
     if there.graph != here.graph:
         return "does not see this workspace's dvc.yaml; all workers must see the workspace under the same path"
     return there.api

@@ -8,20 +8,25 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 
 from flows.stopping import Stopped, Stopping
 
 FOLDER = "wudi-gpus"
 """In the machine's folder for temporary files: one empty file a GPU, locked by who has it."""
 
+TOUCH_SECONDS = 3600.0
+"""How often the files of taken GPUs are given the present time: to a cleaner of old files they are never old."""
+
 
 class Gpus:
     """The GPUs that this process may use.
 
     A GPU is taken by a lock on its file, which belongs to the open file: the system drops it when the last process
-    that holds it open has ended, however that ended, so a file that was left behind means nothing.
+    that holds it open has ended, however that ended, so a file that was left behind means nothing. One that is locked
+    must stay, or the next stage would lock another in its place: it is kept from growing old.
     """
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
@@ -49,17 +54,15 @@ class Gpus:
                         raise Stopped
             for lock in taken.values():
                 held.callback(os.close, lock)
+            held.enter_context(kept_young(tuple(taken.values())))
             yield taken
 
     def _free(self, count: int) -> dict[str, int]:
         """Lock so many GPUs, or none."""
         taken: dict[str, int] = {}
         for name in self.names:
-            lock = open_lock(self._files[name])
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
+            lock = try_lock(self._files[name])
+            if lock is None:
                 continue
             taken[name] = lock
             if len(taken) == count:
@@ -86,22 +89,66 @@ def turn(lock: Lock, stopping: Stopping) -> Iterator[None]:
 
 
 def lock_file(identity: str) -> Path:
-    """The file whose lock stands for a GPU; every user may lock it, and none needs to write to it."""
-    folder = Path(tempfile.gettempdir()) / FOLDER
-    with suppress(FileExistsError):
-        folder.mkdir()
-        folder.chmod(0o1777)
-    return folder / re.sub(r"[^\w.-]", "_", identity)
+    """The file whose lock stands for a GPU."""
+    return Path(tempfile.gettempdir()) / FOLDER / re.sub(r"[^\w.-]", "_", identity)
+
+
+def try_lock(path: Path) -> int | None:
+    """Lock a GPU's file and return it, open; None where somebody has locked it."""
+    while True:
+        lock = open_lock(path)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        # It may have been removed before it was locked, and others lock the one that is there now.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), path.stat(follow_symlinks=False)):
+                return lock
+        os.close(lock)
 
 
 def open_lock(path: Path) -> int:
-    """Open a lock's file, made if it is not there; somebody else's is opened as it is."""
+    """Open a lock's file, made if it is not there; somebody else's is opened as it is.
+
+    Every user may lock it, and write to it too: who may not, may not set its times either.
+    """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
     with suppress(FileNotFoundError):
         return os.open(path, flags)
     with suppress(FileExistsError):
-        os.close(os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o444))
+        path.parent.mkdir()
+        path.parent.chmod(0o1777)
+    with suppress(FileExistsError):
+        made = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+        os.fchmod(made, 0o666)
+        return made
     return os.open(path, flags)
+
+
+@contextmanager
+def kept_young(locks: Sequence[int], seconds: float = TOUCH_SECONDS) -> Iterator[None]:
+    """Give open files the present time, now and every so many seconds."""
+    ended = Event()
+
+    def touch() -> None:
+        for lock in locks:
+            with suppress(PermissionError):  # an older one, which nobody but its owner may write to
+                os.utime(lock)
+
+    def go_on() -> None:
+        while not ended.wait(seconds):
+            touch()
+
+    touch()
+    touching = Thread(target=go_on, name="gpu-locks", daemon=True)
+    touching.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        touching.join()
 
 
 def gpu_listing() -> str:
@@ -117,7 +164,7 @@ def visible_gpus(listing: str) -> tuple[str, ...]:
     if chosen is None:
         return listed_gpus(listing)
     # CUDA ends the list at the first entry that is no device: -1 is the usual way to write "none".
-    return tuple(gpu.strip() for gpu in chosen.partition("-1")[0].split(",") if gpu.strip())
+    return tuple(gpu for gpu in takewhile(lambda gpu: gpu != "-1", map(str.strip, chosen.split(","))) if gpu)
 
 
 def listed_gpus(listing: str) -> tuple[str, ...]:

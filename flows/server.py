@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import IO, Any
 
 import httpx
@@ -30,6 +31,16 @@ HOST = "127.0.0.1"
 
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 """Where a lasting server keeps who holds which place: in memory, a restart would end every run that holds one."""
+
+
+START_SECONDS = 60.0
+"""How long a server may take until it listens; one that hangs would have its starter hang too."""
+
+LOG_BYTES = 1_000_000
+"""From which size on a lasting server's log is put aside at the next start."""
+
+running: set[subprocess.Popen[bytes]] = set()
+"""The servers that this process has started, and is to end with itself."""
 
 
 class NoServer(WudiError):
@@ -95,6 +106,7 @@ def start_server(port: int | None = None) -> tuple[subprocess.Popen[bytes], str]
         NoServer: It does not start.
     """
     with words(port) as said:
+        begin = said.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.server", *([] if port is None else [str(port)])],
             env={**os.environ, **variables(port)},
@@ -103,19 +115,37 @@ def start_server(port: int | None = None) -> tuple[subprocess.Popen[bytes], str]
             stderr=said,
             start_new_session=True,
         )
-        assert process.stdout is not None
-        # Registered before Prefect's own exits, so run after them: they send what is still to be sent.
-        atexit.register(stop, process)
+        running.add(process)
         try:
-            url = f"http://{HOST}:{int(process.stdout.readline())}/api"
+            url = f"http://{HOST}:{port_of(process, START_SECONDS)}/api"
             # The address takes connections before the server is ready; the answer comes when it is.
             httpx.get(f"{url}/health", timeout=get_current_settings().server.ephemeral.startup_timeout_seconds)
         except (ValueError, httpx.HTTPError) as error:
             stop(process)
-            said.seek(0)
+            said.seek(begin)
             end = said.read().decode(errors="replace").strip().splitlines()[-5:]
-            raise NoServer("\n".join(["Prefect's server did not start:", *(end or [repr(error)])])) from error
+            raise NoServer(
+                "\n".join(["Prefect's server did not start:", *(end or [str(error) or repr(error)])])
+            ) from error
     return process, url
+
+
+def port_of(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """The port that a server prints once it listens; after so many seconds without, it is killed.
+
+    Raises:
+        ValueError: It has ended without.
+    """
+    assert process.stdout is not None
+    late = threading.Timer(seconds, process.kill)
+    late.start()
+    try:
+        line = process.stdout.readline()
+    finally:
+        late.cancel()
+    if not line:
+        raise ValueError(f"it ended before it listened, or did not within {seconds:.0f} seconds")
+    return int(line)
 
 
 def variables(port: int | None) -> dict[str, str]:
@@ -133,23 +163,42 @@ def variables(port: int | None) -> dict[str, str]:
 
 
 def words(port: int | None) -> IO[bytes]:
-    """A file for what a server says; that of a lasting one is kept, for whoever wants to know why it ended."""
+    """A file for what a server says, at its end; a lasting one's is kept, also over its next starts.
+
+    Whoever wants to know why it ended looks when it has long been started again.
+    """
     if port is None:
         return tempfile.TemporaryFile()
     home = get_current_settings().home
     home.mkdir(parents=True, exist_ok=True)
-    return (home / f"server-{port}.log").open("w+b")
+    log = home / f"server-{port}.log"
+    if log.exists() and log.stat().st_size >= LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
+    file = log.open("a+b")
+    file.write(f"--- started on {datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}\n".encode())
+    file.flush()
+    return file
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a server; one that has ended already takes no harm."""
-    assert process.stdin is not None
+    assert process.stdin is not None and process.stdout is not None
     process.stdin.close()
     try:
         process.wait(timeout=5)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    process.stdout.close()
+    running.discard(process)
+
+
+# Registered before Prefect's own exits, so run after them: they send what is still to be sent.
+@atexit.register
+def stop_all() -> None:
+    """End all servers that this process has started."""
+    for process in list(running):
+        stop(process)
 
 
 def be_server(port: int | None) -> None:

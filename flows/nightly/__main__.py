@@ -22,7 +22,7 @@ or failed, the next one goes on where it was. More in docs/nightly.md.
 
 
 def main() -> None:
-    """Run the command: status 0 when the night was made, 1 when it failed, 130 after Ctrl-C."""
+    """Run the command: status 0 when the night is made, or another run makes it, 1 when it failed, 130 after Ctrl-C."""
     # Prefect restores this handler when it has ended a flow: exit, so that the temporary server is ended too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = parse()

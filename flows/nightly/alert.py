@@ -90,7 +90,7 @@ def reason(error: Exception) -> str:
 def payload(alerts: Sequence[Alert]) -> dict[str, Any]:
     """What a webhook gets: `text` is what Slack, Mattermost and Teams show, `content` what Discord does."""
     subject, body = subject_of(alerts), body_of(alerts)
-    text = f"{subject}\n{body}"
+    text = f"{subject}\n{body}".strip()
     return {
         "text": shortened(text, TEXT),
         "content": shortened(text, CONTENT),

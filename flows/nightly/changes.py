@@ -25,6 +25,8 @@ class Changes:
         ahead = self.version.winners()
         if not ahead:
             return "no recipe has a mean score"
+        if self.version.score(ahead[0]) == 0:
+            return "every recipe has a mean score of 0"
         return f"{listing(ahead)} ahead with a mean score of {number(self.version.score(ahead[0]))}"
 
     def sentences(self) -> list[str]:

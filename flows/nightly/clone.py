@@ -66,7 +66,7 @@ def open_clone(repository: str, workspace: Path) -> Git:
     """
     url = origin_of(repository)
     end_earlier(workspace)
-    if not workspace.exists() or not any(workspace.iterdir()):
+    if not workspace.exists() or (workspace.is_dir() and not any(workspace.iterdir())):
         make(url, workspace)
     git = Git(workspace)
     found = git.setting(MARK) if (workspace / ".git").is_dir() else None

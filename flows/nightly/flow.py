@@ -3,21 +3,24 @@
 DVC is the memory of checkpoints and scores; git is that of the nights, each with a tag from which it can be had again.
 """
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from prefect import State, flow
 from prefect.exceptions import CancelledRun
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Completed
 
+from flows.nightly.alert import Alert
 from flows.nightly.clone import AnotherNight, alone, default_workspace, open_clone
 from flows.nightly.git import Git
 from flows.nightly.history import mark_told, next_tag
 from flows.nightly.news import Night, failed, news, tell
 from flows.nightly.sources import Resolved
 from flows.nightly.steps import (
+    LAST_PARAMS,
     RECORD,
     Plan,
     bring,
@@ -38,6 +41,7 @@ from flows.pipeline import pipeline
 from flows.serving.crashed import claim
 from flows.serving.schedule import night_date, superseded
 from tasks import paths
+from tasks.console import warn
 
 
 def run_name() -> str:
@@ -99,7 +103,7 @@ def nightly(
 
 def make_and_tell(plan: Plan) -> Night:
     """Make the night and tell of it; of a failure too."""
-    params = [plan.workspace / paths.PARAMS, Path(plan.repository) / paths.PARAMS]
+    files = [plan.workspace / paths.PARAMS, plan.workspace / LAST_PARAMS, Path(plan.repository) / paths.PARAMS]
     try:
         git = open_clone(plan.repository, plan.workspace)
         made = make(git, plan)
@@ -107,11 +111,19 @@ def make_and_tell(plan: Plan) -> Night:
     except CancelledRun:
         raise
     except Exception as error:  # whatever it is, somebody waits for this night
-        tell([failed(plan.night, error)], params, say)
+        alert = failed(plan.night, error)
+        if deployment.id is not None:  # by hand the command says it
+            warn(f"{alert.subject}: {alert.body}")
+        tell([linked(alert)], files, say)
         raise
-    tell([alert for night in (*late, made) for alert in news(night)], params, say)
+    tell([linked(alert) for night in (*late, made) for alert in news(night)], files, say)
     mark_told(git, list(dict.fromkeys(night.tag for night in (*late, made))))
     return made
+
+
+def linked(alert: Alert) -> Alert:
+    """The alert with the page of this run, where Prefect has one."""
+    return replace(alert, link=flow_run.ui_url)
 
 
 def make(git: Git, plan: Plan) -> Night:

@@ -77,7 +77,7 @@ class Night:
 
 def news(night: Night) -> list[Alert]:
     """What of a night is worth telling."""
-    text = "\n".join(night.sentences())
+    text = "\n".join(night.sentences()[1:])
     told = [] if night.repeated else [Alert(event="night", subject=night.subject(), body=text)]
     if night.problems:
         told.append(

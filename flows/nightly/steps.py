@@ -1,5 +1,6 @@
 """The steps of a night, each a Prefect task, so that its page shows how far the night is and what took long."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -26,10 +27,14 @@ from flows.nightly.tree import Ground, fetch, lay_out
 from flows.stage import Order, run_stage
 from tasks import paths
 from tasks.console import step
-from tasks.params import load_params
+from tasks.params import Params, load_params
+from tasks.strict import ParamsError
 
 RECORD = "record"
 """The stage that writes results/."""
+
+LAST_PARAMS = ".git/params-of-the-last-night.yaml"
+"""A copy in the clone: whom to tell when tonight's params.yaml cannot be read."""
 
 quick = task(cache_policy=NO_CACHE, persist_result=False)
 """A step: done anew each night."""
@@ -54,9 +59,22 @@ def prepare(git: Git, plan: Plan) -> Ground:
     ground = fetch(git, plan.branch, plan.results)
     lay_out(git, ground)
     take_over(plan.repository, git.root)
-    check_channels(load_params(git.root / paths.PARAMS).nightly.alerts)
+    check_channels(params_of(git, f"{plan.branch} ({ground.source[:7]})").nightly.alerts)
     say(f"{plan.night}: {plan.branch} at {ground.source[:7]}, in {git.root}")
     return ground
+
+
+def params_of(git: Git, revision: str) -> Params:
+    """Tonight's params.yaml, checked.
+
+    Raises:
+        ParamsError: It has mistakes; the messages name the revision, since the clone's file is not the one to edit.
+    """
+    file = git.root / paths.PARAMS
+    try:
+        return load_params(file)
+    except ParamsError as error:
+        raise ParamsError(str(error).replace(str(file), f"{paths.PARAMS} at {revision}")) from None
 
 
 @quick
@@ -96,6 +114,7 @@ def compared(git: Git, ground: Ground, made: Night) -> Night:
 @quick
 def keep(git: Git, ground: Ground, plan: Plan, made: Night) -> Night:
     """Commit and tag the night."""
+    shutil.copyfile(git.root / paths.PARAMS, git.root / LAST_PARAMS)
     return made.at(commit_night(git, ground, results=plan.results, tag=made.tag, message=made.message()))
 
 

@@ -45,6 +45,8 @@ def fetch(git: Git, branch: str, results: str) -> Ground:
     """
     if branch == results:
         raise NoBranch(f"{branch}: nights are made of one branch and kept on another; name two")
+    if git.run("check-ref-format", f"refs/heads/{results}").returncode:
+        raise NoBranch(f"{results}: no name that a branch can have; nights are kept on one, such as nightly")
     heal(git, results)
     # The origin's tags of nights lie apart: one that another night here has would make git refuse.
     wanted = ("+refs/heads/*:refs/remotes/origin/*", f"+refs/tags/night/*:{ORIGINS}night/*")

@@ -7,6 +7,7 @@ a work pool belong to its worker, and are watched by their heartbeats (`flows.se
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 AT_WORK = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
@@ -40,7 +42,7 @@ BATCH = 200
 
 
 def claim(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - as Prefect calls it
-    """Write down which process makes a run; the flow's hook `on_running`.
+    """Write down which process makes a run; a hook `on_running` that every flow to be served must have.
 
     A served run leaves the terminal's job as well: a Ctrl-C is for `serve` alone, which ends the run in its order.
     """
@@ -118,7 +120,13 @@ def crash(client: SyncPrefectClient, run: FlowRun, message: str) -> None:
     unended = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=AT_WORK)))
     for task in client.read_task_runs(flow_run_filter=of_run, task_run_filter=unended, limit=BATCH):
         client.set_task_run_state(task.id, Crashed(message=message), force=True)
-    client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+    set_state(client, run.id, Crashed(message=message))
+
+
+def set_state(client: SyncPrefectClient, run: UUID, state: State[Any]) -> None:
+    """Set a run's state, whatever it was; one that somebody has deleted meanwhile is let be."""
+    with suppress(ObjectNotFound):
+        client.set_flow_run_state(run, state, force=True)
 
 
 def subflows(client: SyncPrefectClient, run: UUID) -> Iterator[FlowRun]:

@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from flows.server import NoServer, start_server
+from flows.server import NoServer, start_server, stop
 from flows.serving.serve import check_port
 from tasks.console import warn
 
@@ -35,6 +35,7 @@ class LastingServer:
         if self._process is None or self._process.poll() is None or time.monotonic() < self._try_at:
             return
         warn(f"Prefect's server has ended with status {self._process.returncode}, and is started again")
+        stop(self._process)
         try:
             self._process, _ = start_server(self._port)
         except NoServer as error:

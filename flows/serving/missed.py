@@ -1,6 +1,9 @@
 """What a machine that was off, or a night that did not end, left undone: one run makes up for all of it."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -9,6 +12,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed
 
+from flows.serving.crashed import set_state
 from flows.serving.schedule import CATCH_UP, due_runs, is_waiting, last_occurrence, reason_to_skip
 
 STOPPED = "Stopped"
@@ -28,9 +32,9 @@ def owed(client: SyncPrefectClient, deployment: DeploymentResponse) -> str | Non
 
     A night that crashed or was stopped is owed, and so is the last one that was due while nobody served. A night that
     failed, or that a person cancelled, was made. One that crashes again when it is made up for is let be until the
-    next is due: it may be the cause.
+    next is due: it may be the cause. A run with other parameters than the deployment's is a person's, and no night.
     """
-    runs = due_runs(client, deployment.id)
+    runs = [run for run in due_runs(client, deployment.id) if run.parameters == deployment.parameters]
     last = runs[0] if runs else None
     if deployment.paused or (last is not None and (is_waiting(last) or is_running(last))):
         return None
@@ -64,9 +68,9 @@ def was_interrupted(run: FlowRun) -> bool:
     return crashed_once or (run.state.is_cancelled() and run.state.name == STOPPED)
 
 
-def catch_up(client: SyncPrefectClient, deployment: UUID) -> FlowRun:
-    """Have a night made now."""
-    return client.create_flow_run_from_deployment(deployment, tags=[CATCH_UP])
+def catch_up(client: SyncPrefectClient, deployment: UUID, parameters: Mapping[str, Any]) -> FlowRun:
+    """Have a night made now, with the parameters that the deployment has, or is about to have."""
+    return client.create_flow_run_from_deployment(deployment, parameters=dict(parameters), tags=[CATCH_UP])
 
 
 def skip_superseded(client: SyncPrefectClient, deployment: UUID) -> None:
@@ -79,12 +83,13 @@ def skip_superseded(client: SyncPrefectClient, deployment: UUID) -> None:
         if run.state is not None and run.state.is_scheduled():
             reason = reason_to_skip(run, runs)
             if reason is not None:
-                client.set_flow_run_state(run.id, Completed(name="Skipped", message=reason), force=True)
+                set_state(client, run.id, Completed(name="Skipped", message=reason))
 
 
 def mark_stopped(client: SyncPrefectClient, run: FlowRun) -> None:
     """Name the state of a run that the end of `serve` has ended."""
-    state = client.read_flow_run(run.id).state
-    if state is not None and (state.is_cancelled() or state.is_crashed() or state.is_cancelling()):
-        message = "stopped together with `serve`: goes on when that is started again"
-        client.set_flow_run_state(run.id, Cancelled(name=STOPPED, message=message), force=True)
+    with suppress(ObjectNotFound):  # somebody has deleted it meanwhile
+        state = client.read_flow_run(run.id).state
+        if state is not None and (state.is_cancelled() or state.is_crashed() or state.is_cancelling()):
+            message = "stopped together with `serve`: goes on when that is started again"
+            set_state(client, run.id, Cancelled(name=STOPPED, message=message))

@@ -15,7 +15,6 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.runner import Runner
 from prefect.schedules import Schedule
 
-from flows.serving.crashed import claim
 from flows.serving.heartbeat import SECONDS
 from tasks.console import warn
 
@@ -27,11 +26,9 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLi
 
 
 def load_flow(entrypoint: str) -> Flow[Any, Any]:
-    """The flow that MODULE:NAME names; its runs write down which process makes them."""
+    """The flow that MODULE:NAME names."""
     module, _, name = entrypoint.partition(":")
     flow: Flow[Any, Any] = getattr(importlib.import_module(module), name)
-    if claim not in flow.on_running_hooks:
-        flow.on_running(claim)
     return flow
 
 

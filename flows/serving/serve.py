@@ -78,6 +78,8 @@ def cron(text: str) -> str:
     from flows.serving.schedule import occurrences
 
     try:
+        if len(text.split()) != 5:  # a sixth would be seconds
+            raise ValueError
         # One that is never due, such as a 30th of February, is found out by looking for the first time.
         occurrences(CronSchedule(cron=text), start=datetime.now(UTC), n=1)
     except ValueError:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from prefect import Flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import get_current_settings
 
@@ -33,8 +34,8 @@ SETTLE_SECONDS = 30.0
 FIRST_SETTLE_SECONDS = 60.0
 """When that is done first: early enough to hear of a server that plans no runs."""
 
-OUTAGES = (httpx.HTTPError, NoServer)
-"""What it looks like when Prefect's server is away for a while."""
+OUTAGES = (httpx.HTTPError, NoServer, ObjectNotFound)
+"""What it looks like when Prefect's server is away for a while, or what was just read has been deleted there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +128,9 @@ def begin(served: "Served", serving: Serving, url: str) -> None:
         NoServer: Prefect's API went away meanwhile.
     """
     try:
-        missed = served.settle(at_start=True)
+        # Before the start, which makes the schedules anew: new ones owe nothing, should this be killed in between.
+        served.make_up(served.settle(at_start=True))
         serving.start()
-        served.make_up(missed)
         served.tell(url)
     except httpx.HTTPError as error:
         raise NoServer(f"Prefect's API at {url} does not answer any more: {error}") from error
@@ -178,7 +179,7 @@ class Served:
         deployment = find_deployment(self._client, self._name)
         if missed is not None and deployment is not None:
             step(f"{missed}: it is made now")
-            catch_up(self._client, deployment.id)
+            catch_up(self._client, deployment.id, self._order.parameters)
 
     def tell(self, url: str) -> None:
         """Say when the next night is, and where it can be watched."""

@@ -1,6 +1,10 @@
+import fcntl
+import os
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -8,7 +12,7 @@ import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 
-from flows.gpus import Gpus, identity, listed_gpus, visible_gpus
+from flows.gpus import Gpus, identity, kept_young, listed_gpus, try_lock, visible_gpus
 from flows.slots import Place, Slots
 from flows.stopping import Stopped
 from tests.conftest import ROOT
@@ -35,7 +39,15 @@ def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_gpus_are_those_that_cuda_shows(monkeypatch: pytest.MonkeyPatch):
-    for value, gpus in {"": (), "-1": (), "2": ("2",), "0, 3": ("0", "3"), "1,-1,2": ("1",)}.items():
+    identifier = "GPU-8932f937-d72c-4106-c12f-10bd1a2e5f60"
+    for value, gpus in {
+        "": (),
+        "-1": (),
+        "2": ("2",),
+        "0, 3": ("0", "3"),
+        "1, -1,2": ("1",),
+        f"{identifier},4": (identifier, "4"),
+    }.items():
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
         assert visible_gpus(WHOLE) == gpus
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
@@ -94,8 +106,49 @@ def test_two_runs_on_a_machine_share_no_gpu_and_a_dead_one_has_none(tmp_path: Pa
     locks = tmp_path / "wudi-gpus"
     assert (locks.stat().st_mode & 0o7777, {path.stat().st_mode & 0o777 for path in locks.iterdir()}) == (
         0o1777,
-        {0o444},
+        {0o666},
     )
+
+
+def test_the_file_of_a_taken_gpu_does_not_grow_old_and_a_lost_one_is_made_anew(tmp_path: Path):
+    gpus, file = Gpus(["4"]), tmp_path / "wudi-gpus" / "4"
+    for _ in range(2):
+        with gpus.take(1, Event()) as taken:
+            assert os.path.samestat(os.fstat(taken["4"]), file.stat())
+        shutil.rmtree(file.parent)
+    with gpus.take(1, Event()):
+        os.utime(file, (0, 0))
+    with gpus.take(1, Event()) as taken:
+        assert file.stat().st_mtime > 0
+        with kept_young(tuple(taken.values()), seconds=0.01):
+            os.utime(file, (0, 0))
+            while file.stat().st_mtime == 0:
+                time.sleep(0.01)
+
+
+def test_a_lock_counts_only_in_the_file_that_is_there(tmp_path: Path):
+    """A cleaner removes the file all the time; what is locked was there after it was locked."""
+    file, ended, had = tmp_path / "wudi-gpus" / "4", Event(), []
+
+    def clean() -> None:
+        while not ended.is_set():
+            with suppress(FileNotFoundError):
+                lock = os.open(file, os.O_RDONLY)
+                with suppress(BlockingIOError):  # one that is careful, so that nobody's is removed
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    file.unlink()
+                os.close(lock)
+
+    cleaning = Thread(target=clean)
+    cleaning.start()
+    for _ in range(2000):
+        lock = try_lock(file)
+        if lock is not None:
+            had.append(os.path.samestat(os.fstat(lock), file.stat()))
+            os.close(lock)
+    ended.set()
+    cleaning.join()
+    assert had and all(had)
 
 
 @pytest.mark.usefixtures("server")

@@ -81,6 +81,8 @@ def test_no_folder_of_a_person_is_taken_for_a_clone(checkout: Path, tmp_path: Pa
     (work / "thesis.txt").write_text("years")
     with pytest.raises(NotOurs, match="was not made by a night"):
         open_clone(str(checkout), work)
+    with pytest.raises(NotOurs, match="was not made by a night"):
+        open_clone(str(checkout), work / "thesis.txt")
     assert (work / "thesis.txt").read_text() == "years"
     open_clone(str(checkout), tmp_path / "nights")
     git_in(tmp_path)("clone", "-q", str(checkout), "another")

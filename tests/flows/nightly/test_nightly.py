@@ -192,13 +192,16 @@ def test_everything_that_fails_is_told_to_somebody(toy: ToyProject, monkeypatch:
     with Receiver() as receiver:
         monkeypatch.setenv("TEAM", receiver.url)
         toy.edit("zoo: {", "nightly: {alerts: [{webhook: 'env:TEAM'}]}\nzoo: {")
+        assert night(toy, 2).is_completed()
+        assert receiver.messages() == []
         toy.edit("wudi: {method", "wudi: {{{method")
-        assert night(toy, 2).is_failed()
+        assert night(toy, 3).is_failed()
+        assert len(receiver.messages()) == 1
         toy.edit("wudi: {{{method", "wudi: {method")
         git_in(toy.workspace)("config", "nightly.repository", "https://bot:SECRET@example.org/other.git")
-        failed = night(toy, 2)
+        failed = night(toy, 4)
         assert failed.is_failed()
-    assert [message["events"] for message in receiver.messages()][-1] == ["failure"]
+    assert [message["events"] for message in receiver.messages()] == [["failure"], ["failure"]]
     assert "SECRET" not in json.dumps(receiver.messages())
     assert "SECRET" not in str(failed.message)
 

@@ -47,11 +47,13 @@ class Toy:
         return [int(line.split()[1]) for line in self.nights() if line.startswith("start")]
 
     def environment(self) -> dict[str, str]:
-        """Everything quicker than for months: a look for due runs each second."""
+        """Everything quicker than for months: a look for due runs each second, and for late ones."""
         quick = {
             "PREFECT_RUNNER_POLL_FREQUENCY": "1",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "1",
         }
         return {**os.environ, **quick, "PREFECT_HOME": str(self.home)}
 

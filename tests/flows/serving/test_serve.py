@@ -27,6 +27,8 @@ def test_nights_come_by_themselves_and_one_at_a_time(toy: Toy):
         server.kill()
         said(process, "started again")
         wait_until(toy.answers)
+        # What the one that died had to say is still there.
+        assert (toy.home / f"server-{toy.port}.log").read_text().count("--- started") == 2
         assert "<title>Prefect" in httpx.get(f"http://127.0.0.1:{toy.port}", follow_redirects=True).text
         wait_until(lambda: len(toy.names()) > 1)
         assert len(toy.starts()) == 1
@@ -66,6 +68,7 @@ def test_a_night_without_power_is_made_again_at_once_and_only_once(toy: Toy):
         ) == {("Crashed",)}
 
 
+@pytest.mark.long
 def test_a_stopped_night_goes_on_and_a_missed_one_is_made(toy: Toy):
     toy.hold.touch()
     with toy.serve("--cron", "0 2 * * *") as process:
@@ -108,9 +111,8 @@ def test_mistakes_are_told_at_once(toy: Toy, tmp_path: Path):
         parameters(parser.parse_args(["--cron", "0 2 * * *", "--repository", str(folder)]))
     with toy.serve("--cron", "0 2 * * *") as process:
         said(process, "serving")
-        with toy.serve("--cron", "0 2 * * *") as second:
+        again, other = toy.serve("--cron", "0 2 * * *"), toy.serve("--cron", "0 2 * * *", "--name", "other")
+        with again as second, other as third:
             said(second, "error: toy/nightly is served on this machine already")
-            assert second.wait(60) == 1
-        with toy.serve("--cron", "0 2 * * *", "--name", "other") as third:
             said(third, f"error: port {toy.port} is in use")
-            assert third.wait(60) == 1
+            assert second.wait(60) == third.wait(60) == 1

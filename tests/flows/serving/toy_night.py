@@ -9,10 +9,11 @@ from typing import Any
 from prefect import State, flow, task
 from prefect.states import Completed
 
+from flows.serving.crashed import claim
 from flows.serving.schedule import night_date, superseded
 
 
-@flow(name="toy", persist_result=False)
+@flow(name="toy", persist_result=False, on_running=[claim])
 def toy(
     repository: str,
     workspace: str,
