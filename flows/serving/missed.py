@@ -13,7 +13,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed
 
 from flows.serving.crashed import set_state
-from flows.serving.schedule import CATCH_UP, due_runs, is_waiting, last_occurrence, reason_to_skip
+from flows.serving.schedule import CATCH_UP, due_runs, is_scheduled, is_waiting, last_occurrence, reason_to_skip
 
 STOPPED = "Stopped"
 """The name of the state in which the end of `serve` leaves a run; one that a person cancelled is called Cancelled."""
@@ -32,9 +32,10 @@ def owed(client: SyncPrefectClient, deployment: DeploymentResponse) -> str | Non
 
     A night that crashed or was stopped is owed, and so is the last one that was due while nobody served. A night that
     failed, or that a person cancelled, was made. One that crashes again when it is made up for is let be until the
-    next is due: it may be the cause. A run with other parameters than the deployment's is a person's, and no night.
+    next is due: it may be the cause. What a person started with parameters of its own is no night.
     """
-    runs = [run for run in due_runs(client, deployment.id) if run.parameters == deployment.parameters]
+    known = due_runs(client, deployment.id)
+    runs = [run for run in known if is_scheduled(run) or run.parameters == deployment.parameters]
     last = runs[0] if runs else None
     if deployment.paused or (last is not None and (is_waiting(last) or is_running(last))):
         return None
@@ -69,7 +70,7 @@ def was_interrupted(run: FlowRun) -> bool:
 
 
 def catch_up(client: SyncPrefectClient, deployment: UUID, parameters: Mapping[str, Any]) -> FlowRun:
-    """Have a night made now, with the parameters that the deployment has, or is about to have."""
+    """Have a night made now; its parameters are those that the deployment has, or is about to have."""
     return client.create_flow_run_from_deployment(deployment, parameters=dict(parameters), tags=[CATCH_UP])
 
 

@@ -129,7 +129,7 @@ def begin(served: "Served", serving: Serving, url: str) -> None:
     """
     try:
         # Before the start, which makes the schedules anew: new ones owe nothing, should this be killed in between.
-        served.make_up(served.settle(at_start=True))
+        served.make_up(served.settle(at_start=True), at_start=True)
         serving.start()
         served.tell(url)
     except httpx.HTTPError as error:
@@ -145,7 +145,7 @@ def keep_up(served: "Served", serving: Serving, server: LastingServer, stopping:
         if time.monotonic() >= settle_at:
             settle_at = time.monotonic() + SETTLE_SECONDS
             with suppress(*OUTAGES):
-                served.make_up(served.settle(at_start=False))
+                served.make_up(served.settle(at_start=False), at_start=False)
 
 
 class Served:
@@ -174,12 +174,12 @@ class Served:
         skip_superseded(self._client, deployment.id)
         return owed(self._client, deployment)
 
-    def make_up(self, missed: str | None) -> None:
-        """Have a night made now, if one was missed."""
+    def make_up(self, missed: str | None, *, at_start: bool) -> None:
+        """Have a night made now, if one was missed; at the start, the deployment has yet to get its new parameters."""
         deployment = find_deployment(self._client, self._name)
         if missed is not None and deployment is not None:
             step(f"{missed}: it is made now")
-            catch_up(self._client, deployment.id, self._order.parameters)
+            catch_up(self._client, deployment.id, self._order.parameters if at_start else deployment.parameters)
 
     def tell(self, url: str) -> None:
         """Say when the next night is, and where it can be watched."""

@@ -19,7 +19,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Sched
 
 from flows.server import NoServer
 from flows.serving.crashed import crash, is_at, mark_crashed
-from flows.serving.missed import STOPPED, mark_stopped, owed, skip_superseded
+from flows.serving.missed import STOPPED, catch_up, mark_stopped, owed, skip_superseded
 from flows.serving.runner import Serving
 from flows.serving.schedule import CATCH_UP, due_runs, is_forgotten, last_occurrence, next_occurrence
 from flows.serving.service import Order, Served, begin
@@ -174,6 +174,15 @@ def test_a_run_with_parameters_of_its_own_is_no_night(client: SyncPrefectClient,
     client.set_flow_run_state(night.id, Crashed(), force=True)
     client.set_flow_run_state(by_hand.id, Completed(), force=True)
     assert owed(client, client.read_deployment(deployment)) is not None
+
+
+def test_a_night_is_one_whatever_parameters_the_deployment_has_got_since(client: SyncPrefectClient, deploy: Deploy):
+    deployment = deploy()
+    night = catch_up(client, deployment, {"workers": 1})
+    client.set_flow_run_state(night.id, Cancelled(name=STOPPED), force=True)
+    assert owed(client, client.read_deployment(deployment)) is not None
+    catch_up(client, deployment, {"workers": 1})
+    assert owed(client, client.read_deployment(deployment)) is None
 
 
 def test_what_is_owed_is_asked_for_before_the_schedules_are_made_anew(client: SyncPrefectClient, deploy: Deploy):
