@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from flows import rwlock
 from flows.output import read_lines
 from flows.stopping import Stopped, Stopping
 from tasks.processes import STEPS, end_family
@@ -78,7 +79,7 @@ def run_stage(order: Order, *, on_line: Callable[[str], None], stopping: Stoppin
 
 
 class PathBusy(Exception):
-    """Another process reads or writes a path that the stage needs."""
+    """Another process reads or writes a path that the stage needs, or left DVC's list of them cut off."""
 
 
 def attempt(order: Order, deadline: float, on_line: Callable[[str], None], stopping: Stopping) -> Outcome:
@@ -98,6 +99,9 @@ def attempt(order: Order, deadline: float, on_line: Callable[[str], None], stopp
                 continue
             outcome = told_outcome(line, order.stage) or outcome
             busy |= any(words in line for words in BUSY)
+            if rwlock.UNREADABLE in line:
+                rwlock.mend(order.root)
+                busy = True
             if not line.startswith(CHATTER):
                 kept.append(line.removeprefix(f"ERROR: failed to reproduce '{order.stage}': "))
             on_line(line)

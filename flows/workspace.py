@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows import rwlock
 from flows.graph import check_root
 from wudi.errors import WudiError
 
@@ -40,4 +41,5 @@ def exclusive(root: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
+        rwlock.mend(root)
         yield

@@ -36,9 +36,12 @@ def end_family(process: subprocess.Popen[bytes], steps: Sequence[Step] | None = 
 
 
 def send(step: signal.Signals, family: set[psutil.Process]) -> bool:
-    """Send a signal to those that still run; whether there was any."""
+    """Send a signal to those that still run, parents first; whether there was any.
+
+    DVC is deaf to Ctrl-C while its command runs. One that reached it after the command's end would find it writing.
+    """
     sent = False
-    for member in family:
+    for member in sorted(family, key=born):
         if runs(member):
             try:
                 member.send_signal(step)
@@ -46,6 +49,14 @@ def send(step: signal.Signals, family: set[psutil.Process]) -> bool:
             except psutil.NoSuchProcess:
                 pass
     return sent
+
+
+def born(process: psutil.Process) -> float:
+    """When it was started, in seconds since the epoch; of one that has ended, when does not matter."""
+    try:
+        return process.create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def members(group: int) -> set[psutil.Process]:
