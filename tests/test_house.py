@@ -24,7 +24,7 @@ def imports(folder: str) -> Iterator[tuple[Path, str, bool]]:
 
 def test_wudi_stands_on_torch_and_safetensors() -> None:
     allowed = {"torch", "safetensors", "numpy", "wudi", *sys.stdlib_module_names}
-    lazy = {"transformers", "tqdm", "tokenizers", "fsspec", "huggingface_hub", "distributed"}
+    lazy = {"transformers", "tqdm", "tokenizers", "fsspec", "huggingface_hub", "distributed", "yaml"}
     for file, package, top in imports("wudi"):
         assert package in allowed or (not top and package in lazy), f"{file} imports {package}"
 

@@ -1,34 +1,24 @@
 """The `wudi` command: its words, its help, and how it ends."""
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Sequence
 
-from wudi.commands import convert, inspect, merge, methods, verify
+from wudi.commands import convert, from_mergekit, inspect, merge, methods, push, verify
+from wudi.commands.arguments import Arguments
+from wudi.commands.trouble import mend
 from wudi.errors import WudiError
 
-DISK = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "the disk's quota is used up; free some space",
-    errno.EFBIG: "a file would be larger than the disk or `ulimit -f` allows; raise the limit or write elsewhere",
-    errno.EIO: "the disk reads or writes no more (an input/output error); see to it",
-}
-"""What goes wrong with disks and what mends it; any other error of the system is one of this program."""
-
-EXAMPLES = """examples:
-  wudi methods ties wudi
-  wudi merge ./llama-2-13b ./wizardmath ./codealpaca --method wudi --out ./merged
-  wudi merge base.safetensors a.safetensors b.safetensors --method ties --set density=0.1 --out ./merged --device cpu
-  wudi inspect meta-llama/Llama-2-13b-hf ./wizardmath ./codealpaca   from headers alone: can these be merged?
-  wudi convert ./codealpaca --out ./codealpaca-safetensors        pytorch_model.bin, of which nothing is run
-  wudi verify ./merged --base ./llama-2-13b                       is every byte still what was merged?
-
-settings of a method, each with a --set of its own:
-  --set density=0.1
-  --set weights.wizardmath=0.5                     an expert's name is that of its folder or file
-  --set 'include=*.self_attn.*,lm_head.weight'     patterns of whole tensor names, with commas between
+EXAMPLES = (
+    ("wudi inspect me/base ./math ./code", "from headers alone: do these fit?"),
+    ("wudi merge ./base ./math ./code --method wudi --out ./merged", "merge two experts into their base"),
+    ("wudi methods ties wudi", "what two methods take, and where they are from"),
+    ("wudi convert ./code --out ./code-safetensors", "pytorch_model.bin, of which nothing is run"),
+    ("wudi verify ./merged --base ./base", "is every byte still what was merged?"),
+)
+NOTES = """Each command has examples of its own: `wudi merge --help`. A project that also fetches, evaluates and
+compares is run by `make repro`; `python -m tasks.doctor` says whether this machine has what that takes.
 """
 
 
@@ -43,23 +33,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Whoever read the output, `head` perhaps, has enough. What is still buffered must not fail again on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if error.errno not in DISK:
+        words = mend(error)
+        if words is None:
             raise
-        sys.exit(f"error: {DISK[error.errno]} and run the same command again: it goes on where it stopped")
+        sys.exit(f"error: {words} and run the same command again: it goes on where it stopped")
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on where it stopped", file=sys.stderr)
         sys.exit(130)
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command line."""
-    top = argparse.ArgumentParser(
+    top = Arguments(
         prog="wudi",
         description="Merge fine-tuned models into one, without training.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
+        notes=NOTES,
     )
+    top.add_argument("--version", action=Version, nargs=0, dest=argparse.SUPPRESS, help="print the version and end")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in (merge, methods, inspect, convert, verify):
+    for command in (merge, methods, inspect, convert, verify, push, from_mergekit):
         command.add(commands)
     return top
+
+
+class Version(argparse.Action):
+    """`--version`: what is installed, looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and end."""
+        from importlib.metadata import version
+
+        print(f"wudi {version('wudi')}")
+        parser.exit()

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from wudi.alignment import Policy
+from wudi.card import CARD, model_card
 from wudi.checkpoint import Checkpoint
 from wudi.experts import Expert
 from wudi.fitting import Fitted, fit
 from wudi.input_hashes import Hashes
 from wudi.inputs import Inputs
 from wudi.job import DType, Job, Precision
-from wudi.model_folder import copy_companions, model_card, resize, versions, write_index
+from wudi.model_folder import copy_companions, resize, versions, write_index
 from wudi.preflight import check_disk, check_experts, equals_base
 from wudi.progress import Say, Track, mute, silent
 from wudi.provenance import provenance
@@ -145,7 +146,7 @@ def finish(
             write_union_tokenizer(job.base.folder, fitted.vocabularies, fitted.union, work.path)
             resize(work, fitted.union.rows)
         write_index(work, job.output_shards(), job.infos())
-        work.write_text("README.md", model_card(job.tensors.recipe, job.base, job.inputs.by_name, fitted.lines))
+        work.write_text(CARD, model_card(job, union=fitted.union is not None))
     scaffolding = [record_name(shard) for shard in shards]
     record["files"] = work.hashes(leaving_out=[*shards, *scaffolding])
     work.write_json("merge.json", record)

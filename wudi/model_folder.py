@@ -1,15 +1,12 @@
-"""What makes a folder of shards a model: index, config, tokenizer, model card."""
+"""What makes a folder of shards a model: index, config, tokenizer."""
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from wudi.checkpoint import Checkpoint
 from wudi.folder import CONFIG, INDEX, SINGLE
-from wudi.provenance import provenance
-from wudi.recipe import Recipe
 from wudi.tensor_info import TensorInfo
 from wudi.vocabulary_tensors import with_vocab_size
 from wudi.work_folder import WorkFolder
@@ -57,30 +54,6 @@ def resize(work: WorkFolder, rows: int) -> None:
     """Write a vocabulary's number of rows into the config."""
     content = json.loads((work.path / CONFIG).read_text(encoding="utf-8"))
     work.write_text(CONFIG, json.dumps(with_vocab_size(content, rows), indent=2) + "\n")
-
-
-def model_card(
-    recipe: Recipe, base: Checkpoint, experts: Mapping[str, Checkpoint], vocabulary: Sequence[str] = ()
-) -> str:
-    """A README.md with the Hub's metadata, the recipe and its source, the models, and what became of tokens."""
-    settings = bullets(f"{name}: {value}" for name, value in recipe.as_dict().items())
-    sources = {name: provenance(model.folder) for name, model in {"base": base, **experts}.items()}
-    models = bullets(f"{name}: {source}" if source else name for name, source in sources.items())
-    hub = [source.source for source in sources.values() if source and source.is_hub_id]
-    metadata = "base_model:\n" + bullets(hub) + "base_model_relation: merge\n" if hub else ""
-    return (
-        f"---\nlibrary_name: transformers\n{metadata}tags:\n- merge\n---\n\n"
-        f"# A merge of {', '.join(experts)}\n\n"
-        f"Merged without training by the method `{recipe.method.name}` ({recipe.method.source}).\n\n"
-        f"## Recipe\n\n{settings}\n## Models\n\n{models}\n"
-        + (f"## Vocabulary\n\n{bullets(vocabulary)}\n" if vocabulary else "")
-        + "The hashes of the inputs and of these files are in `merge.json`.\n"
-    )
-
-
-def bullets(items: Iterable[str]) -> str:
-    """A list, one item a line."""
-    return "".join(f"- {item}\n" for item in items)
 
 
 def versions() -> dict[str, str]:

@@ -6,10 +6,23 @@ from typing import Any
 
 from wudi.commands.terminal import bar, say
 
+EXAMPLES = (
+    ("wudi convert ./code --out ./code-safetensors", "a Hugging Face folder with pytorch_model.bin"),
+    ("wudi convert ./adapter --out ./adapter-safetensors", "a LoRA adapter with adapter_model.bin"),
+    ("wudi convert ./model.pt --out ./model", "one file of PyTorch"),
+)
+
 
 def add(commands: Any) -> None:
     """The arguments."""
-    parser = commands.add_parser("convert", help="turn pickles into safetensors", description=run.__doc__)
+    parser = commands.add_parser(
+        "convert",
+        help="turn pickles into safetensors",
+        description="Turn a checkpoint of pickles (.bin, .pt, .pth) into safetensors, and run nothing in them.",
+        reads="SOURCE",
+        writes="--out: the weights, and what lay beside them; half a conversion has another name",
+        examples=EXAMPLES,
+    )
     parser.add_argument(
         "source", type=Path, metavar="SOURCE", help="Hugging Face folder, LoRA adapter, or .bin, .pt or .pth file"
     )

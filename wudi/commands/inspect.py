@@ -14,11 +14,28 @@ if TYPE_CHECKING:
     from wudi.inspection import Facts
     from wudi.preflight import Finding, Findings
 
+DESCRIPTION = """Show what models are, without bringing a weight here.
+
+Of several the first is the base: what they share comes first, then what differs, then what keeps them from being
+merged. The exit status is 1 if something does.
+"""
+EXAMPLES = (
+    ("wudi inspect ./base", "what one model is"),
+    ("wudi inspect ./base ./math ./code", "can these two be merged into that base?"),
+    ("wudi inspect me/base me/math@v2 s3://models/code", "the same before they are downloaded"),
+    ("wudi inspect ./base --tensors", "every tensor with its dtype and shape"),
+    ("wudi inspect ./base ./math --json", "for programs"),
+)
+
 
 def add(commands: Any) -> None:
     """The arguments."""
     parser = commands.add_parser(
-        "inspect", help="show what models are, and whether they can be merged", description=run.__doc__
+        "inspect",
+        help="show what models are, and whether they can be merged",
+        description=DESCRIPTION,
+        reads="configs, tokenizers, and the headers of the weights, wherever they lie",
+        examples=EXAMPLES,
     )
     parser.add_argument(
         "models", nargs="+", metavar="MODEL", help="folder, .safetensors file, Hub id OWNER/NAME[@REVISION] or URL"
@@ -35,11 +52,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Show what models are, without bringing a weight here.
-
-    Of several the first is the base: what they share comes first, then what differs, then what keeps them from being
-    merged. The exit status is 1 if something does.
-    """
+    """Print what the models are, and whether they fit; status 1 if they do not."""
     from wudi.inspection import facts
     from wudi.preflight import Findings, examine
 

@@ -6,19 +6,25 @@ from dataclasses import fields
 from typing import Any
 
 from wudi.errors import WudiError
-from wudi.methods import METHODS
 from wudi.settings import Settings, allowed, default_of, nearest
 
 
 def add(commands: Any) -> None:
     """The arguments."""
-    parser = commands.add_parser("methods", help="list methods with settings, defaults and source")
+    parser = commands.add_parser(
+        "methods",
+        help="list methods with settings, defaults and source",
+        description="List methods: what each does, its settings with defaults and ranges, and its source.",
+        examples=(("wudi methods", "all of them"), ("wudi methods ties wudi", "two of them")),
+    )
     parser.add_argument("names", nargs="*", metavar="METHOD", help="only these")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """List methods: what each does, its settings with defaults and ranges, and its source."""
+    from wudi.methods import METHODS  # brings torch
+
     unknown = [name for name in options.names if name not in METHODS]
     if unknown:
         raise WudiError(f"method: got {unknown[0]!r}; {nearest(unknown[0], list(METHODS))}")
