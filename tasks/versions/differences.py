@@ -6,7 +6,7 @@ import pandas as pd
 
 from tasks.versions.change import Change
 from tasks.versions.markdown import document
-from tasks.versions.measure import differ
+from tasks.versions.measure import same_score
 from tasks.versions.moved import Move, moved
 from tasks.versions.pairs import compare_pairs
 from tasks.versions.sentences import real, sentences
@@ -32,7 +32,7 @@ class Differences:
     @property
     def same(self) -> bool:
         """Whether nothing moved and no score changed."""
-        scores = [change for change in self.changes if differ(change.before, change.after)]
+        scores = [change for change in self.changes if not same_score(change.before, change.after)]
         return not (scores or self.moves or self.added or self.removed)
 
     @property

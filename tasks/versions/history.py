@@ -3,15 +3,19 @@
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks import paths
 from tasks.versions.cache import Cache
 from tasks.versions.repository import Commit, Repository
-from tasks.versions.scores import kinds_of, read_scores
+from tasks.versions.scores import kinds_of, read_scores, with_means
 from tasks.versions.tree import Tree
 from tasks.versions.verdicts import Memory
 from tasks.versions.version import Version
 from wudi.errors import WudiError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WORKSPACE = "workspace"
 PATTERN = set("*?[")
@@ -41,7 +45,7 @@ class History:
             WudiError: There is no such revision, or it has no metrics.
         """
         if revision in (None, WORKSPACE):
-            return self._workspace()
+            return self.workspace()
         return self._at(self.repository.commit(str(revision)), (str(revision),))
 
     def read_all(self, revisions: Sequence[str], last: int | None = None) -> list[Version]:
@@ -63,7 +67,7 @@ class History:
             if revision not in names.setdefault(key, []):
                 names[key].append(revision)
         return [
-            self._workspace() if commit is None else self._at(commit, tuple(names[key]))
+            self.workspace() if commit is None else self._at(commit, tuple(names[key]))
             for key, commit in commits.items()
         ]
 
@@ -75,12 +79,28 @@ class History:
         """
         versions = self.read_all(self.repository.nights(), last)
         try:
-            workspace = self._workspace()
+            workspace = self.workspace()
         except WudiError:
             if not versions:
                 raise
             return versions
         return versions if versions and same_scores(versions[-1], workspace) else [*versions, workspace]
+
+    def workspace(self, scores: "pd.DataFrame | None" = None) -> Version:
+        """The version in the working tree.
+
+        Args:
+            scores: What a run has just gathered, a row for each model and benchmark; None: what the files say.
+
+        Raises:
+            WudiError: There are no scores, or a file is broken.
+        """
+
+        def content(path: Path) -> bytes | None:
+            file = self.root / path
+            return file.read_bytes() if file.is_file() else None
+
+        return self._version(Tree(WORKSPACE, content, self._cache, self.root), None, (WORKSPACE,), scores)
 
     def _expanded(self, revisions: Iterable[str]) -> list[str]:
         """The revisions, with every pattern replaced by the tags that it matches."""
@@ -90,22 +110,16 @@ class History:
             for name in (self.repository.matching(revision) if PATTERN & set(revision) else [revision])
         ]
 
-    def _workspace(self) -> Version:
-        """The version in the working tree."""
-
-        def content(path: Path) -> bytes | None:
-            file = self.root / path
-            return file.read_bytes() if file.is_file() else None
-
-        return self._version(Tree(WORKSPACE, content, self._cache, self.root), None, (WORKSPACE,))
-
     def _at(self, commit: Commit, names: tuple[str, ...]) -> Version:
         """The version of a commit."""
         tree = Tree(commit.label, lambda path: self.repository.blob(commit, path), self._cache)
         return self._version(tree, commit, names)
 
-    def _version(self, tree: Tree, commit: Commit | None, names: tuple[str, ...]) -> Version:
-        scores, summary = read_scores(tree)
+    def _version(
+        self, tree: Tree, commit: Commit | None, names: tuple[str, ...], given: "pd.DataFrame | None" = None
+    ) -> Version:
+        """The version of a tree, with its own scores unless others are given."""
+        scores, summary = read_scores(tree) if given is None else with_means(given, tree.params)
         return Version(
             names=names,
             commit=None if commit is None else commit.id,

@@ -12,6 +12,8 @@ from tasks.versions.version import Version
 ASKED = {name: words for name, words in SETTINGS.items() if name not in ("backend", "device", "dtype")}
 """What makes scores incomparable. Backend, device and data type move scores too, but the questions stay the same ones:
 that is said of what moved."""
+ROUNDED = 0.0005
+"""In percent: results/leaderboard.csv rounds scores by less than this, and a question moves them by more."""
 
 
 def asked_otherwise(before: Version, after: Version, models: tuple[str, str], benchmark: str) -> str:
@@ -38,6 +40,11 @@ def asked_otherwise(before: Version, after: Version, models: tuple[str, str], be
 def known(row: Mapping[str, Any]) -> bool:
     """Whether a score says how it was measured: one of results/leaderboard.csv does not."""
     return isinstance(row["task"], str)
+
+
+def same_score(one: float, other: float) -> bool:
+    """Whether two scores in percent are equal as far as results/leaderboard.csv has them; two blanks are."""
+    return math.isclose(one, other, rel_tol=0, abs_tol=ROUNDED) or (math.isnan(one) and math.isnan(other))
 
 
 def differ(one: object, other: object) -> bool:

@@ -57,9 +57,14 @@ def moved(before: Version, after: Version) -> tuple[Move, ...]:
 
 def in_words(moves: tuple[Move, ...]) -> str:
     """All that moved, in a phrase; `nothing` where nothing did."""
+    return ", ".join(phrases(moves)) or "nothing"
+
+
+def phrases(moves: tuple[Move, ...]) -> list[str]:
+    """What moved, each in words; all code in one phrase."""
     changed = [move.name for move in moves if move.kind == "code"]
     parts = [str(move) for move in moves if move.kind != "code"]
-    return ", ".join([*parts, *([f"code in {listing(changed)}"] if changed else [])]) or "nothing"
+    return [*parts, *([f"code in {listing(changed)}"] if changed else [])]
 
 
 def models(before: Version, after: Version) -> Iterator[Move]:

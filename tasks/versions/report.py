@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.leaderboard import words
 from tasks.leaderboard.compare import LEVEL
-from tasks.leaderboard.report import data_uri, fill
+from tasks.report.page import fill
 from tasks.versions.findings import findings
 from tasks.versions.markdown import verdict
 from tasks.versions.moved import in_words
@@ -30,7 +30,7 @@ def render(comparison: Comparison) -> str:
         changes=change_rows(comparison),
         level=LEVEL,
         marks={"rose": ROSE, "fell": FELL, "untested": UNTESTED},
-        pictures={name: data_uri(picture) for name, picture in pictures(comparison).items()},
+        pictures=pictures(comparison),
     )
 
 

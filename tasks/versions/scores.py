@@ -24,6 +24,10 @@ IDENTITY = ["model", "kind"]
 COLUMNS = [*IDENTITY, *Evaluation.model_fields]
 
 
+class NoMetrics(WudiError):
+    """Nothing was recorded at a revision, or what was is not at hand."""
+
+
 def kinds_of(params: Mapping[str, Any]) -> dict[str, str]:
     """Every model of a params.yaml -> base, expert or recipe."""
     experts, recipes = (dict.fromkeys(section(params, f"{kind}s"), kind) for kind in ("expert", "recipe"))
@@ -46,10 +50,20 @@ def read_scores(tree: Tree) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows += [row for row in from_leaderboard(tree, kinds) if row["model"] not in known]
     if not rows:
         return pd.DataFrame(columns=[*COLUMNS, "normalised"]), from_metrics(tree)
+    return with_means(pd.DataFrame(rows, columns=COLUMNS), tree.params)
+
+
+def with_means(rows: pd.DataFrame, params: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The scores by model and benchmark, as `read_scores` gives them, and the means by model.
+
+    Args:
+        rows: With the columns of the scores files; others, and rows without a score, do not count.
+        params: params.yaml, for who is the expert in what.
+    """
     numbers = {"score": float, "stderr": float, "questions": float, "questions_available": float, "limit": float}
-    scores = pd.DataFrame(rows, columns=COLUMNS).astype(numbers)
+    scores = rows.reindex(columns=COLUMNS).astype(numbers).dropna(subset="score").reset_index(drop=True)
     scores["limit"] = scores["limit"].where(limited(scores))
-    scores = normalise(scores, experts_of(tree.params, scores))
+    scores = normalise(scores, experts_of(params, scores))
     return scores, means(scores)
 
 
@@ -113,12 +127,13 @@ def from_metrics(tree: Tree) -> pd.DataFrame:
     """The recipes' means that results/metrics.json gives.
 
     Raises:
-        WudiError: It is not there or broken.
+        NoMetrics: It is not there.
+        WudiError: It is broken.
     """
     content = tree.read(paths.METRICS)
     if content is None:
         wanted = f"{paths.LEADERBOARD}, {paths.METRICS} nor scores in DVC's cache"
-        raise WudiError(f"{tree.label}: no metrics there, neither {wanted}; run `dvc repro` at it, or `dvc fetch` them")
+        raise NoMetrics(f"{tree.label}: no metrics there, neither {wanted}; run `dvc repro` at it, or `dvc fetch` them")
     try:
         values = json.loads(content)
         table = pd.DataFrame({"score": values["score"], "normalised": values.get("normalised", {})}, dtype=float)

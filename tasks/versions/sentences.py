@@ -90,7 +90,8 @@ def told_by_tests(found: "Differences") -> str:
     if reasons:
         parts.append(f"{'in part ' if tested or alike else ''}untested: {'; '.join(reasons)}")
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+    named = bool(alike) and text.startswith(some(alike))  # a recipe's name begins a sentence as it is spelt
+    return f"{text if named else text[0].upper() + text[1:]}." if text else ""
 
 
 def some(names: Sequence[str]) -> str:

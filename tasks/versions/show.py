@@ -12,6 +12,7 @@ from tasks.leaderboard.compare import LEVEL
 from tasks.leaderboard.words import number, signed
 from tasks.versions.change import SAME, Change
 from tasks.versions.findings import findings
+from tasks.versions.measure import same_score
 from tasks.versions.moved import in_words
 from tasks.versions.table import Comparison
 from tasks.versions.version import MEAN, Version
@@ -111,7 +112,9 @@ def mark_of(comparison: Comparison, version: Version, recipe: str, benchmark: st
     """Whether a score really changed: a triangle; a question mark where it changed and nobody knows; else nothing."""
     step = comparison.step_to(version)
     change = None if step is None else step.of(recipe, benchmark)
-    if step is None or change is None or step.before.score(recipe, benchmark) == version.score(recipe, benchmark):
+    if step is None or change is None:
+        return ""
+    if same_score(step.before.score(recipe, benchmark), version.score(recipe, benchmark)):
         return ""
     shown = [step.before.benchmarks, version.benchmarks] if benchmark == MEAN else []
     if any(set(change.benchmarks) != set(names) for names in shown):

@@ -71,14 +71,23 @@ def compare(versions: Sequence[Version]) -> Comparison:
     Raises:
         WudiError: A file of answers is broken.
     """
-    folded, steps = list(versions[:1]), list[Differences]()
-    for version in versions[1:]:
-        step = differences(folded[-1], version, with_intervals=False)
-        if not step.same:
-            folded.append(version)
-            steps.append(step)
-            continue
-        folded[-1] = replace(folded[-1], names=(*folded[-1].names, *version.names))
-        steps[-1:] = [replace(last, after=folded[-1]) for last in steps[-1:]]
-    steps[-1:] = [differences(last.before, last.after) for last in steps[-1:]]
-    return Comparison(folded, steps)
+    comparison = Comparison(list(versions[-1:]), [])
+    for version in reversed(versions[:-1]):
+        comparison = preceded(comparison, version)
+    last = [differences(step.before, step.after) for step in comparison.steps[-1:]]
+    return Comparison(comparison.versions, [*comparison.steps[:-1], *last])
+
+
+def preceded(comparison: Comparison, version: Version) -> Comparison:
+    """A comparison with one more version before its first one; the two are one where nothing differs.
+
+    Raises:
+        WudiError: A file of answers is broken.
+    """
+    first, *others = comparison.versions
+    step = differences(version, first, with_intervals=False)
+    if not step.same:
+        return Comparison([version, first, *others], [step, *comparison.steps])
+    both = replace(version, names=(*version.names, *first.names))
+    steps = [replace(next_step, before=both) for next_step in comparison.steps[:1]]
+    return Comparison([both, *others], [*steps, *comparison.steps[1:]])

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.answers_file import read_answers
-from tasks.leaderboard.load import hashed
+from tasks.leaderboard.answers import hashed
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS verdicts_1 (md5 TEXT PRIMARY KEY, tasks TEXT NOT NULL, rows BLOB NOT NULL)"
 ROW = np.dtype([("task", "<i4"), ("question", "<i8"), ("correct", "<f8"), ("target", "<i8")])
@@ -52,7 +52,8 @@ class Verdicts:
 class Memory:
     """Verdicts by the md5 of the file that they were read from.
 
-    They are kept in a database, which may be deleted at any time; one that cannot be used is done without.
+    They are kept in a database, which may be deleted at any time; one that cannot be used, such as one that another
+    process does not let go of, is done without from then on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,15 +96,20 @@ class Memory:
             with closing(self._database.execute("SELECT tasks, rows FROM verdicts_1 WHERE md5 = ?", (md5,))) as found:
                 row = found.fetchone()
             return None if row is None else Verdicts(json.loads(row[0]), np.frombuffer(row[1], ROW))
-        except (sqlite3.Error, ValueError):
-            return None
+        except sqlite3.Error:
+            self._database = None
+        except ValueError:
+            pass
+        return None
 
     def _keep(self, md5: str, verdicts: Verdicts) -> Verdicts:
         """Keep what was read of a file, if that can be."""
         if self._database is not None:
             values = (md5, json.dumps(list(verdicts.tasks)), verdicts.rows.tobytes())
-            with suppress(sqlite3.Error):
+            try:
                 self._database.execute("INSERT OR REPLACE INTO verdicts_1 VALUES (?, ?, ?)", values)
+            except sqlite3.Error:
+                self._database = None
         return verdicts
 
 

@@ -1,114 +1,157 @@
-"""The pictures of interference and of similarity, on tables that try them."""
+"""The pictures on boards that try them: what they show, what they leave out, and what every one of them keeps."""
 
+import contextlib
 import io
-import json
-from collections.abc import Iterable
+import math
+from pathlib import Path
+from xml.etree import ElementTree
 
-import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from tasks import paths
-from tasks.leaderboard.interference_plot import by_kind_and_block, interference, recipe_styles
-from tasks.leaderboard.load import load_interference, load_similarity
-from tasks.leaderboard.similarity_plot import similarity
-from tests.tasks.small_project import measured, write
+from tasks.leaderboard.gather import Leaderboard
+from tasks.pictures import Picture, draw
+from tasks.pictures.inks import schemes
+from tests.tasks.picture_boards import LONG, board_of, texts, variables, write_cosines, write_layers, write_seconds
 
-KINDS = ["self_attn.q_proj", "self_attn.k_proj", "mlp.down_proj"]
-LONG = [f"recipe_{number:02d}_".ljust(60, "x") for number in range(40)]
-
-
-def table(recipes: Iterable[str], tensors: Iterable[str], values: tuple[float, float, float]) -> pd.DataFrame:
-    """The same interference in every tensor of every recipe."""
-    index = pd.MultiIndex.from_product([list(recipes), list(tensors)], names=["recipe", "tensor"])
-    return pd.DataFrame([values] * len(index), index, ["sum", "mean", "result"], dtype=float)
+STRANGE = ['<b>"wudi"</b>', "a & b's $x^2$", "été ∑ 合并"]
+Drawn = tuple[Leaderboard, dict[str, Picture]]
 
 
-def blocks(count: int) -> list[str]:
-    return [f"model.layers.{block}.{kind}.weight" for block in range(count) for kind in KINDS]
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """Three recipes with strange names; one has no score on a benchmark, one no seconds, one no interference."""
+    with contextlib.chdir(tmp_path_factory.mktemp("small")):
+        board = board_of(STRANGE, ["gsm", "maths"], missing=[(STRANGE[2], "on_gsm")])
+        write_seconds({STRANGE[0]: 3.0, STRANGE[2]: 4000.0})
+        write_layers(STRANGE[:2], 3, "lm_head.weight")
+        write_cosines(["gsm", "maths"])
+        return board, draw(board)
 
 
-def opened(picture: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(picture))
-    image.load()
-    return image
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """Forty recipes and five benchmarks with names of 60 letters, and eighty blocks."""
+    experts = [f"expert_{number:02d}_".ljust(60, "y") for number in range(5)]
+    with contextlib.chdir(tmp_path_factory.mktemp("large")):
+        board = board_of(LONG, experts)
+        write_seconds({name: 0.01 * 1.5**number for number, name in enumerate(LONG)})
+        write_seconds({name: 10.0 + number for number, name in enumerate(LONG)}, "evaluate")
+        write_layers(LONG[:3], 80, "lm_head.weight")
+        write_cosines(experts)
+        return board, draw(board)
 
 
-@pytest.mark.parametrize(
-    ("recipes", "tensors", "values"),
-    [
-        (["wudi"], blocks(1), (4.0, 2.0, 1.0)),
-        (LONG, blocks(80), (4.0, 2.0, 1.0)),
-        (LONG[:7], [*blocks(40), "lm_head.weight", "q_proj.weight"], (4.0, 2.0, 0.0)),
-        (["wudi", "swudi"], [f"tensor{number}" for number in range(300)], (4.0, 2.0, 1e-300)),
-        (["wudi"], ["a"], (0.0, 0.0, 0.0)),
-        (["wudi"], ["a"], (1e30, 1e30, 1e30)),
-    ],
-)
-def test_interference_is_drawn_whatever_the_table(
-    recipes: list[str], tensors: list[str], values: tuple[float, float, float]
-) -> None:
-    picture = opened(interference(table(recipes, tensors, values)))
-    assert 300 < picture.width < 2000
-    assert 300 < picture.height < 1300
+@pytest.fixture(scope="module", params=["small", "large"])
+def drawn(request: pytest.FixtureRequest) -> Drawn:
+    found: Drawn = request.getfixturevalue(request.param)
+    return found
 
 
-def test_layers_of_a_kind_and_block_are_summed() -> None:
-    tensors = [f"model.layers.{block}.mlp.experts.{expert}.w1.weight" for block in range(2) for expert in range(8)]
-    summed = by_kind_and_block(table(["wudi"], [*tensors, "head.weight"], (4.0, 2.0, 1.0)))
-    assert dict(summed["result"]) == {("wudi", "w1", 0): 8.0, ("wudi", "w1", 1): 8.0, ("wudi", "head", -1): 1.0}
+def test_every_picture_is_an_element_for_a_page(drawn: Drawn) -> None:
+    """It is named and described, loads and runs nothing, and has no id that another one has."""
+    ids: list[str] = []
+    for name, picture in drawn[1].items():
+        root = ElementTree.fromstring(picture.svg)
+        assert root.tag == "svg"
+        assert root.get("role") == "img"
+        own = [node.get("id", "") for node in root.iter() if node.get("id")]
+        assert root.get("aria-labelledby", "").split() == own
+        assert [node.text for node in root[:2]] == [picture.title, picture.description]
+        assert {node.tag for node in root.iter()} <= {"svg", "title", "desc", "g", "path", "circle", "text"}, name
+        assert not [key for node in root.iter() for key in node.attrib if "href" in key or key.startswith("on")]
+        assert "url(" not in picture.svg
+        assert "<!" not in picture.svg
+        ids += own
+    assert len(ids) == len(set(ids))
 
 
-def test_kinds_without_end_share_a_panel() -> None:
-    summed = by_kind_and_block(table(["wudi"], [f"tensor{number}" for number in range(300)], (4.0, 2.0, 1.0)))
-    kinds = list(summed.index.unique("kind"))
-    assert (len(kinds), kinds[-1]) == (12, "289 other kinds")
-    assert summed["sum"].sum() == 1200.0
+def test_every_colour_has_a_counterpart_in_the_dark(drawn: Drawn) -> None:
+    for picture in drawn[1].values():
+        root = ElementTree.fromstring(picture.svg)
+        colours = {node.get(key) for node in root.iter() for key in ("fill", "stroke")} - {None, "none"}
+        assert colours == {f"var(--plot-{name})" for name in variables(picture.svg)}
+        assert variables(picture.svg) <= set(schemes()[1])
 
 
-def test_the_first_recipes_have_colours_of_their_own_and_all_others_are_named_together() -> None:
-    styles = recipe_styles(LONG)
-    assert len({styles[name]["color"] for name in LONG[:6]}) == 6
-    assert {styles[name]["label"] for name in LONG[6:]} == {"34 other recipes"}
-    assert recipe_styles(LONG[:7])[LONG[6]]["label"] == "1 other recipe"
+def test_every_picture_is_a_file_too(drawn: Drawn) -> None:
+    for name, picture in drawn[1].items():
+        with Image.open(io.BytesIO(picture.png)) as image:
+            image.load()
+            assert image.format == "PNG", name
+            assert image.info.get("Software") is None
+            assert 250 < image.width < 4000
+            assert 100 < image.height < 3000
 
 
-@pytest.mark.usefixtures("params")
-def test_interference_is_read_without_what_is_not_known() -> None:
-    layers = {
-        "known": {**measured(4.0, 2.0, 1.0), "rank": 3},
-        "partly": {"rank": 3, "iterations": 8},
-        "endless": measured(float("inf"), 2.0, 1.0),
-        "blank": measured(float("nan"), 2.0, 1.0),
-    }
-    write(paths.merged("wudi") / "merge.json", json.dumps({"layers": layers}))
-    assert list(load_interference(["average", "wudi", "missing"]).index) == [("wudi", "known")]
-    assert load_interference(["average"]).empty
+def test_every_name_and_every_number_of_the_table_is_text(drawn: Drawn) -> None:
+    board, pictures = drawn
+    shown = texts(pictures["heatmap"].svg, "text", "title")
+    values = board.wide("normalised")
+    for model in values.index:
+        label = f"{model} (expert)" if board.summary["kind"][model] == "expert" else model
+        assert label in shown
+        for benchmark in board.benchmarks:
+            assert [text for text in shown if text.startswith(f"{label} on {benchmark}: ")]
+    assert set(board.benchmarks) <= set(shown)
+    numbers = [f"{value:.1f}" for value in values.to_numpy().ravel() if not math.isnan(value)]
+    assert not set(numbers) - set(texts(pictures["heatmap"].svg))
 
 
-def cosines(count: int, seed: int = 0) -> pd.DataFrame:
-    vectors = np.random.default_rng(seed).normal(size=(count, 20))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return pd.DataFrame(vectors @ vectors.T, LONG[:count], LONG[:count])
+def test_a_name_is_no_formula_and_no_tag(small: Drawn) -> None:
+    board, pictures = small
+    for name in ("heatmap", "means"):
+        assert set(STRANGE) <= set(texts(pictures[name].svg)), name
+    # without a mean there is no point, and without seconds neither
+    assert STRANGE[0] in texts(pictures["cost"].svg)
+    assert "No seconds are known of" in " ".join(texts(pictures["cost"].svg))
+    assert board.recipes[-1] == STRANGE[2]
 
 
-@pytest.mark.parametrize("count", [2, 6, 20])
-def test_a_cell_of_the_similarity_has_a_size_of_its_own(count: int) -> None:
-    """Names of 60 letters stand beside the cells, and take none of their room."""
-    picture, smaller = opened(similarity(cosines(count))), opened(similarity(cosines(count - 1)))
-    assert picture.width - smaller.width >= 89 - 1
-    assert picture.height - smaller.height >= 51 - 1
+def test_what_is_missing_is_grey_and_said(small: Drawn) -> None:
+    svg = small[1]["heatmap"].svg
+    assert f"{STRANGE[2]} on on_gsm: not measured" in texts(svg, "title")
+    assert "missing" in variables(svg)
+    assert "no mean" in texts(small[1]["means"].svg)
 
 
-def test_experts_that_have_nothing_in_common_are_drawn() -> None:
-    nothing = pd.DataFrame(np.zeros((2, 2)), ["a", "b"], ["a", "b"])
-    assert opened(similarity(nothing)).width > 200
+def test_a_mark_says_what_it_is_where_a_pointer_rests_on_it(small: Drawn) -> None:
+    _, pictures = small
+    assert "gsm (expert) on on_gsm: 100.0 (90.0 of the expert's 90.0)" in texts(pictures["heatmap"].svg, "title")
+    assert "gsm and maths, self_attn.q_proj: " in " ".join(texts(pictures["similarity_kinds"].svg, "title"))
+    points = texts(pictures[f"interference/{STRANGE[0]}"].svg, "title")
+    assert f"{STRANGE[0]}, q_proj, block 1: 0.5" in points
+    assert f"{STRANGE[0]}, lm_head, no block: 0.5" in points
 
 
-@pytest.mark.usefixtures("params")
-def test_similarity_is_read_by_expert() -> None:
-    tables = load_similarity(["gsm", "maths"])
-    assert list(tables) == [("all", ""), ("kind", "linear"), ("module", "q_proj")]
-    assert tables["all", ""].loc["gsm", "maths"] == 0.123456
-    assert load_similarity(["maths", "gsm"]) == {}
+def test_pictures_are_there_for_what_is_measured(small: Drawn, large: Drawn) -> None:
+    always = {"means", "heatmap", "cost", "similarity", "similarity_kinds", "interference"}
+    assert set(small[1]) == always | {f"interference/{name}" for name in STRANGE[:2]}
+    assert set(large[1]) == always | {f"interference/{name}" for name in LONG[:3]}
+
+
+def test_nothing_to_show_is_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One expert is like no other, and nothing was timed."""
+    monkeypatch.chdir(tmp_path)
+    write_cosines(["gsm"])
+    pictures = draw(board_of(["wudi"], ["gsm"]))
+    assert set(pictures) == {"means", "heatmap"}
+    assert not paths.MERGED.exists()
+
+
+def test_the_same_board_gives_the_same_bytes(small: Drawn, tmp_path_factory: pytest.TempPathFactory) -> None:
+    board, pictures = small
+    with contextlib.chdir(tmp_path_factory.mktemp("again")):
+        write_cosines(["gsm", "maths"])
+        write_layers(STRANGE[:2], 3, "lm_head.weight")
+        again = draw(board)
+    assert set(pictures) - set(again) == {"cost"}
+    assert all(again[name] == pictures[name] for name in again)
+
+
+def test_forty_recipes_fit_into_a_page(large: Drawn) -> None:
+    """Of 6 MB, with room for the rest: forty recipes' interference in eighty blocks, and all other pictures."""
+    sizes = {name: len(picture.svg) for name, picture in large[1].items()}
+    of_one = max(size for name, size in sizes.items() if "/" in name)
+    assert 40 * of_one + sum(size for name, size in sizes.items() if "/" not in name) < 2.5e6

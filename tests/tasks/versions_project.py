@@ -47,7 +47,7 @@ class Project:
             shutil.copy(ROOT / name, root / name)
         graph = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
         for dep in {dep for stage in graph for dep in stage.get("do", stage)["deps"]}:
-            if dep.startswith(("tasks/", "wudi")) and "$" not in dep:
+            if dep.startswith(("tasks/", "wudi", "lm_eval_tasks")) and "$" not in dep:
                 self.put(dep if dep.endswith(".py") else f"{dep}/code.py", "first\n")
 
     def night(self, tag: str | None, answers: Answers = ANSWERS, **edits: Any) -> str:
