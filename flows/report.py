@@ -15,6 +15,9 @@ from tasks.console import step
 Ending = Outcome | Literal["failed", "stopped", "not run"]
 ORDER: tuple[Ending, ...] = ("ran", "restored", "unchanged", "failed", "stopped", "not run")
 
+RECORD = "record"
+"""The stage that can make do with what there is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageReport:
@@ -63,6 +66,8 @@ def failures(reports: Mapping[str, StageReport], root: Path) -> str:
     parts = [f"{report.stage} failed:\n{indented(report.problem)}" for report in failed]
     if skipped:
         parts.append(f"Not run, because it depends on that: {', '.join(skipped)}.")
+    if RECORD in skipped:
+        parts.append("`python -m tasks.record --partial` shows what is there.")
     alone = repro_command([report.stage for report in failed], root)
     parts.append(f"Run the same command again to try again, or `{alone}` for that alone: what is done is kept.")
     return "\n".join(parts)

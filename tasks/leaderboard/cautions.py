@@ -1,15 +1,18 @@
 """What keeps scores or comparisons from being taken at their word: warnings, each with the models that it is about."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 import pandas as pd
 
 from tasks.leaderboard.compare import AGAINST_BASE, LEVEL
 from tasks.leaderboard.conditions import limited, odd_ones
+from tasks.leaderboard.gaps import about_missing
 from tasks.leaderboard.load import stage
+from tasks.leaderboard.missing import Missing
 from tasks.leaderboard.strata import MEAN, Numbers
-from tasks.leaderboard.words import label, listing
+from tasks.leaderboard.words import label, listing, percent
 
 CHECKPOINT = "is the right checkpoint wired in?"
 FEW = 100
@@ -19,19 +22,29 @@ Caution = tuple[str, str]
 
 
 def cautions(
-    scores: pd.DataFrame, numbers: Numbers, comparisons: pd.DataFrame, experts: Mapping[str, str]
+    scores: pd.DataFrame,
+    numbers: Numbers,
+    comparisons: pd.DataFrame,
+    experts: Mapping[str, str],
+    kinds: Mapping[str, str],
+    missing: Sequence[Missing],
 ) -> dict[str, list[str]]:
-    """Each warning with its models: about experts and base, about the measuring, and what the evaluation itself said.
+    """Each warning with its models.
+
+    First about what is missing, then about experts and base, about the measuring, and what the evaluation itself said.
 
     Args:
         scores: As `load_scores` gives them.
         numbers: What the models were compared by.
         comparisons: As `compare_models` gives them.
         experts: Benchmark -> its declared expert.
+        kinds: Every model -> base, expert or recipe.
+        missing: What is not there.
     """
     by_text: dict[str, list[str]] = {}
     for model, text in chain(
-        about_experts(scores, comparisons, experts),
+        about_missing(missing, scores, experts),
+        about_experts(scores, comparisons, experts, kinds),
         about_base(comparisons),
         about_limits(scores),
         about_small_benchmarks(scores, numbers),
@@ -45,20 +58,21 @@ def cautions(
     return by_text
 
 
-def about_experts(scores: pd.DataFrame, comparisons: pd.DataFrame, experts: Mapping[str, str]) -> Iterator[Caution]:
+def about_experts(
+    scores: pd.DataFrame, comparisons: pd.DataFrame, experts: Mapping[str, str], kinds: Mapping[str, str]
+) -> Iterator[Caution]:
     """An expert should be better than the base, and no worse than any other model, on its own benchmark."""
-    kinds = dict(zip(scores["model"], scores["kind"], strict=True))
     base = next(model for model, kind in kinds.items() if kind == "base")
     by_model = scores.set_index(["benchmark", "model"])["score"]
     for benchmark, expert in experts.items():
-        own, basis = float(by_model[benchmark, expert]), float(by_model[benchmark, base])
+        own, basis = (float(by_model.get((benchmark, model), math.nan)) for model in (expert, base))
         ahead = ahead_of(comparisons[comparisons["benchmark"] == benchmark], expert)
-        beside = f"{100 * own:.1f} on {benchmark}, its own benchmark, and the base {100 * basis:.1f}"
+        beside = f"{percent(own)} on {benchmark}, its own benchmark, and the base {percent(basis)}"
         if own == 0:
             yield expert, f"scores {beside}: {benchmark} is left out of mean normalised scores; {CHECKPOINT}"
         elif own <= basis:
             yield expert, f"scores {beside}; {CHECKPOINT}"
-        elif ahead[base] >= LEVEL:
+        elif ahead.get(base, 0.0) >= LEVEL:
             yield expert, f"scores {beside}: the paired test cannot tell it from the base"
         better = [model for model, p in ahead.items() if p < LEVEL and by_model[benchmark, model] > own]
         better = [label(model, kinds[model]) for model in better if model != base]  # which has been said
@@ -111,10 +125,11 @@ def counted_in_mean(numbers: Numbers) -> list[str]:
 def about_verdicts(scores: pd.DataFrame, numbers: Numbers) -> Iterator[Caution]:
     """Scores that are no mean of the verdicts, so that the paired tests have nothing to say of them."""
     kinds = dict(zip(scores["model"], scores["kind"], strict=True))
+    answered = numbers.answered().T
     for benchmark, known in numbers.known.drop(index=MEAN).iterrows():
         means = ", nor by mean normalised scores" if benchmark in counted_in_mean(numbers) else ""
         what = f"not compared on {benchmark}{means}"
-        for model in known.index[~known]:
+        for model in known.index[~known & answered[benchmark]]:
             if known.any():
                 mend = f"make both again with: dvc repro --force {stage(kinds[model], model)}"
                 yield model, f"{what}: its score there is not the mean of its verdicts in samples/; {mend}"

@@ -35,6 +35,13 @@ from tasks.leaderboard.strata import MEAN, Numbers
 LEVEL = 0.05
 RECIPES, AGAINST_BASE, EXPERTS = "recipes", "recipes with base", "with experts"
 """The families of D; those of the scores are named after them."""
+COLUMNS = {
+    **dict.fromkeys(("family", "first", "second", "benchmark"), "str"),
+    **dict.fromkeys(("difference", "low", "high"), "float"),
+    **dict.fromkeys(("questions", "first_only", "second_only"), "int"),
+    "p": "float",
+    "test": "str",
+}
 
 
 def compare_models(numbers: Numbers, kinds: Mapping[str, str]) -> pd.DataFrame:
@@ -42,7 +49,8 @@ def compare_models(numbers: Numbers, kinds: Mapping[str, str]) -> pd.DataFrame:
 
     Columns: `difference` of first − second, in points of 100, with its 95 % interval `low` to `high`, of one comparison
     by itself (not adjusted); `first_only` and `second_only`, on how many of the `questions` only the one, or the one
-    more than the other, is right; `p` of the `test`, and `p_adjusted` over the family, which decides.
+    more than the other, is right; `p` of the `test`, and `p_adjusted` over the family, which decides. Blank is what
+    cannot be compared, as where one of the two lacks a benchmark.
 
     Args:
         numbers: What to compare the models by.
@@ -67,8 +75,8 @@ def compare_models(numbers: Numbers, kinds: Mapping[str, str]) -> pd.DataFrame:
                     **paired_test(numbers, row, one, other),
                 }
             )
-    table = pd.DataFrame(rows)
-    return table.assign(p_adjusted=table.groupby("family")["p"].transform(holm))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return table.assign(p_adjusted=table.groupby("family")["p"].transform(holm).astype(float))
 
 
 def family(kinds: list[str], name: str) -> str:
@@ -87,6 +95,7 @@ def paired_test(numbers: Numbers, row: int, first: int, second: int) -> dict[str
         if weight
     }
     difference = np.concatenate([np.empty(0), *(differences for _, differences in counted.values())])
+    difference = difference[~np.isnan(difference)]  # what both have answered
     wins, losses = int((difference > 0).sum()), int((difference < 0).sum())
     found = {"questions": len(difference), "first_only": wins, "second_only": losses}
     if not numbers.known.to_numpy()[row, [first, second]].all():

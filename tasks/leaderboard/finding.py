@@ -17,23 +17,65 @@ NAMED = 3
 def finding(board: Leaderboard) -> str:
     """The answer: the recipe that ranks first, whether it is told apart from the others, and from the base."""
     if board.first is None:
-        return "No recipe can be ranked: every declared expert scores 0 on its benchmark."
-    return f"{ranking(board, board.first)} {beside_base(board, board.first)}"
+        return nothing_ranked(partial=bool(board.missing), yardstick=bool(board.benchmarks_in_mean))
+    parts = ranking(board, board.first), unranked(board), beside_base(board, board.first)
+    return " ".join(part for part in parts if part)
+
+
+def nothing_ranked(*, partial: bool, yardstick: bool) -> str:
+    """Why no recipe has a rank.
+
+    Args:
+        partial: Whether scores are missing.
+        yardstick: Whether there is a benchmark with scores in percent of its expert.
+    """
+    if yardstick:
+        return "No recipe can be ranked: each lacks a benchmark of the mean normalised score."
+    unknown = ", or is not measured on it" if partial else ""
+    return f"No recipe can be ranked: every declared expert scores 0 on its benchmark{unknown}."
+
+
+def unranked(board: Leaderboard) -> str:
+    """The recipes of a partial leaderboard that have no rank, and why not."""
+    by_reason: dict[str, list[str]] = {}
+    for gap in board.missing:
+        if gap.what == "scores" and gap.model in board.recipes and gap.model not in board.ranked:
+            by_reason.setdefault(gap.why, []).append(gap.model)
+    lists = [f"{first_ones(names)} ({why})" for why, names in by_reason.items()]
+    return f"Failed or not there yet: {'; '.join(lists)}." if lists else ""
+
+
+def banner(board: Leaderboard) -> str:
+    """What a partial leaderboard says of itself before anything else; nothing where it is whole."""
+    return partial(len({gap.model for gap in board.missing}), len(board.summary))
+
+
+def partial(lacking: int, count: int) -> str:
+    """That scores or samples of some models are missing; nothing where none are.
+
+    Args:
+        lacking: Of how many models.
+        count: How many models there are.
+    """
+    what = f"{lacking} of {count} models {'lacks' if lacking == 1 else 'lack'} scores or samples, as the warnings say"
+    return f"This leaderboard is partial: {what}. `dvc repro` makes what is missing." if lacking else ""
 
 
 def ranking(board: Leaderboard, first: str) -> str:
     """The recipes of rank 1, and whether the first of them is told apart from the others."""
-    count, leaders = len(board.recipes), board.leaders
-    others = [recipe for recipe in board.recipes if recipe not in leaders]
+    count, leaders = len(board.ranked), board.leaders
+    others = [recipe for recipe in board.ranked if recipe not in leaders]
+    whole = count == len(board.recipes)
+    counted = f"{count} recipes" if whole else f"the {count} recipes that are complete,"
     value = f"a mean normalised score of {number(board.summary['mean_normalised'][first])}"
     if count == 1:
-        return f"{first}, the only recipe, has {value}."
+        return f"{first}, the only recipe{'' if whole else ' that is complete'}, has {value}."
     if len(leaders) == 1:
         near = board.not_told_apart or board.not_compared
         conjunction = ", but" if near else " and"
-        return f"{first} ranks first of {count} recipes with {value}{conjunction} {standing(board, others)}."
+        return f"{first} ranks first of {counted} with {value}{conjunction} {standing(board, others)}."
     named = listing(leaders) if len(leaders) <= NAMED else f"{len(leaders)} recipes"
-    shared = f"{named} share the first rank of {count} recipes with {value}"
+    shared = f"{named} share the first rank of {counted} with {value}"
     return f"{shared}; {first} {standing(board, others)}." if others else f"{shared}."
 
 
@@ -89,6 +131,9 @@ def caution(text: str, models: list[str], kinds: Mapping[str, str]) -> str:
     """
     if len(models) == len(kinds):
         return f"all models: {text}"
-    labels = [label(name, kinds[name]) for name in models]
-    named = listing(labels) if len(models) <= NAMED else f"{', '.join(labels[:NAMED])} and {len(models) - NAMED} more"
-    return f"{named}: {text}"
+    return f"{first_ones([label(name, kinds[name]) for name in models])}: {text}"
+
+
+def first_ones(names: list[str]) -> str:
+    """Names in a sentence; of many, the first few."""
+    return listing(names) if len(names) <= NAMED else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"

@@ -33,7 +33,8 @@ def intervals(numbers: Numbers, first: npt.NDArray[np.intp], second: npt.NDArray
     weights = numbers.weights.to_numpy()
     known = numbers.known.to_numpy()
     blank = ~weights.any(axis=1) | weights[:, sizes < 2].any(axis=1)
-    drawn = [stratum for stratum in numbers.verdicts if stratum.shape[1] >= 2]
+    # blanks would spread to the other numbers of their model; those that they are part of are not known
+    drawn = [np.nan_to_num(stratum) for stratum in numbers.verdicts if stratum.shape[1] >= 2]
     low, high = np.full((2, len(weights), len(first)), np.nan)
     if blank.all():
         return low, high

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,6 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from tasks import paths
-from tasks.answers_file import read_answers
 from wudi.errors import WudiError
 
 STAGES = {"base": "evaluate_base", "expert": "evaluate_expert@{name}", "recipe": "evaluate_recipe@{name}"}
@@ -53,12 +51,13 @@ class ScoresFile(BaseModel):
     evaluations: list[Evaluation]
 
 
-def load_scores(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.DataFrame:
+def load_scores(kinds: Mapping[str, str], benchmarks: Iterable[str], *, partial: bool = False) -> pd.DataFrame:
     """Read every model's scores: a row for each model and benchmark, both in the order given.
 
     Args:
         kinds: Model name -> base, expert or recipe.
         benchmarks: What every model must have been measured on.
+        partial: Whether scores may be missing.
 
     Raises:
         WudiError: A file is missing, broken, or lacks a benchmark.
@@ -66,61 +65,30 @@ def load_scores(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.DataF
     wanted = list(benchmarks)
     rows = []
     for name, kind in kinds.items():
-        path = paths.scores(name)
-        try:
-            parsed = ScoresFile.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise unusable(path, "not found", kind, name) from None
-        except ValidationError as error:
-            mistake = error.errors()[0]
-            where = ".".join(map(str, mistake["loc"]))
-            raise unusable(path, f"not a scores file ({where}: {mistake['msg']})", kind, name) from None
-        found = {evaluation.benchmark: evaluation for evaluation in parsed.evaluations}
+        if partial and not paths.scores(name).is_file():
+            continue
+        found = evaluations_of(name, kind)
         for benchmark in wanted:
-            if benchmark not in found:
-                raise unusable(path, f"has no score on {benchmark}", kind, name)
-            rows.append({"model": name, "kind": kind, **found[benchmark].model_dump()})
-    return pd.DataFrame(rows).astype({"score": float, "stderr": float, "questions_available": float})
+            if benchmark in found:
+                rows.append({"model": name, "kind": kind, **found[benchmark].model_dump()})
+            elif not partial:
+                raise missing(paths.scores(name), f"has no score on {benchmark}", kind, name)
+    table = pd.DataFrame(rows, columns=["model", "kind", *Evaluation.model_fields])
+    return table.astype({"score": float, "stderr": float, "questions_available": float})
 
 
-def load_answers(kinds: Mapping[str, str], benchmarks: Iterable[str]) -> pd.DataFrame:
-    """Read how right each model was on each question: rows (benchmark, task, question), a column a model.
-
-    Args:
-        kinds: Model name -> base, expert or recipe.
-        benchmarks: What every model has answered.
-
-    Raises:
-        WudiError: A file is missing or broken, or two models answered different questions.
-    """
-    wanted = list(benchmarks)
-    tables: dict[str, pd.DataFrame] = {}
-    for name, kind in kinds.items():
-        answers = {benchmark: answers_to(name, kind, benchmark) for benchmark in wanted}
-        tables[name] = pd.concat(answers, names=["benchmark"])
-        other = next(iter(tables))
-        if not tables[name]["target"].equals(tables[other]["target"]):
-            both = f"{stage(kinds[other], other)} {stage(kind, name)}"
-            problem = f"answers other questions than {other} does"
-            raise WudiError(f"{paths.samples(name)}: {problem}; make both again with: dvc repro --force {both}")
-    return pd.DataFrame({name: table["correct"] for name, table in tables.items()})
-
-
-def answers_to(name: str, kind: str, benchmark: str) -> pd.DataFrame:
-    """One model's answers on one benchmark by (task, question) in ascending order: how right, and the target's hash.
-
-    Questions of the same number with different right answers are different questions.
-    """
-    answers = read_answers(paths.samples(name) / f"{benchmark}.jsonl.gz", remedy(kind, name))
-    rows = [(answer.task, answer.question, answer.correct, hashed(answer.target)) for answer in answers]
-    table = pd.DataFrame(rows, columns=["task", "question", "correct", "target"])
-    return table.set_index(["task", "question"]).sort_index()
-
-
-def hashed(target: object) -> int:
-    """A number for a right answer, the same in every process."""
-    text = json.dumps(target, sort_keys=True)
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+def evaluations_of(name: str, kind: str) -> dict[str, Evaluation]:
+    """A model's scores by benchmark."""
+    path = paths.scores(name)
+    try:
+        parsed = ScoresFile.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise missing(path, "not found", kind, name) from None
+    except ValidationError as error:
+        mistake = error.errors()[0]
+        where = ".".join(map(str, mistake["loc"]))
+        raise unusable(path, f"not a scores file ({where}: {mistake['msg']})", kind, name) from None
+    return {evaluation.benchmark: evaluation for evaluation in parsed.evaluations}
 
 
 def load_seconds(stage: str, names: Iterable[str], column: str) -> pd.Series:
@@ -202,6 +170,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def unusable(path: Path, problem: str, kind: str, name: str) -> WudiError:
     """A file that cannot be used, and the command that makes it."""
     return WudiError(f"{path}: {problem}; {remedy(kind, name)}")
+
+
+def missing(path: Path, problem: str, kind: str, name: str) -> WudiError:
+    """A file that is not there or not whole, without which the leaderboard can still be made."""
+    return WudiError(f"{unusable(path, problem, kind, name)}, or see what is there with --partial")
 
 
 def remedy(kind: str, name: str) -> str:

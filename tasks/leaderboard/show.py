@@ -1,5 +1,6 @@
 """The leaderboard in a terminal, from results/leaderboard.csv alone: a clone without scores can print it too."""
 
+import json
 from typing import Any
 
 import pandas as pd
@@ -11,9 +12,8 @@ from rich.text import Text
 
 from tasks import paths
 from tasks.leaderboard.compare import LEVEL
-from tasks.leaderboard.finding import caution
-from tasks.leaderboard.table import SEPARATOR
-from tasks.leaderboard.words import label, listing, number, percent
+from tasks.leaderboard.finding import caution, nothing_ranked, partial
+from tasks.leaderboard.words import BLANK, label, listing, number, percent
 
 UNBOUNDED = 10_000
 
@@ -40,8 +40,9 @@ def print_leaderboard(console: Console, table: pd.DataFrame) -> None:
     ]
     console.print(encodable("\n".join(lines), console), markup=False, soft_wrap=not wrapped)
     kinds = {str(name): str(kind) for name, kind in table["kind"].items()}
-    for text, models in warnings_of(table).items():
-        line = f"warning: {caution(text, models, kinds)}"
+    cautions = [caution(text, models, kinds) for text, models in warnings_of(table).items()]
+    lines = [partial(lacking(table), len(table)), *(f"warning: {text}" for text in cautions)]
+    for line in filter(None, lines):
         console.print(encodable(line, console), style="yellow", markup=False, soft_wrap=not wrapped)
 
 
@@ -69,7 +70,8 @@ def grid_of(table: pd.DataFrame, console: Console, *, with_errors: bool, with_se
         scores = [percent(row[f"{benchmark}_score"]) for benchmark in benchmarks]
         if with_errors:
             errors = [percent(row[f"{benchmark}_stderr"]) for benchmark in benchmarks]
-            scores = [f"{score} ±{error}" for score, error in zip(scores, errors, strict=True)]
+            both = zip(scores, errors, strict=True)
+            scores = [score if score == BLANK else f"{score} ±{error}" for score, error in both]
         names = [rank, label(str(name), row["kind"]), blank_or(row["group"], "{}")]
         seconds = [blank_or(row["merge_seconds"], "{:.1f}")] if with_seconds else []
         cells = [*names, *scores, number(row["mean_normalised"]), *seconds]
@@ -91,27 +93,46 @@ def natural_width(grid: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(width=UNBOUNDED), grid).maximum
 
 
+def lacking(table: pd.DataFrame) -> int:
+    """How many models of a partial leaderboard something is missing of."""
+    return int(table["missing"].count()) if "missing" in table else 0
+
+
 def explain(table: pd.DataFrame) -> list[str]:
     """What the letters say, and whom they say nothing of."""
     recipes = table[table["kind"] == "recipe"]
-    if recipes["group"].isna().all():
-        return ["No recipe can be ranked: every declared expert scores 0 on its benchmark."]
-    if len(recipes) == 1:
+    ranked = recipes[recipes["rank"].notna()]
+    if ranked.empty:
+        yardstick = table.filter(regex="(?<!^mean)_normalised$").notna().any(axis=None)
+        return [nothing_ranked(partial=lacking(table) > 0, yardstick=bool(yardstick))]
+    if len(ranked) == 1:
         return []
     test = f"paired test over the same questions, adjusted p >= {LEVEL}"
     lines = [f"Recipes that share a letter cannot be told apart ({test})."]
-    first, others = str(recipes.index[0]), recipes.iloc[1:]
+    first, others = str(ranked.index[0]), ranked.iloc[1:]
     unknown = [str(name) for name in others.index[others["p_against_first"].isna()]]
     return [*lines, f"{first} was not compared with {listing(unknown)}."] if unknown else lines
 
 
 def warnings_of(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Each warning with the models that it is about."""
+    """Each warning with the models that it is about, first those of models that lack something."""
     models: dict[str, list[str]] = {}
-    for name, texts in table["warnings"].dropna().items():
-        for text in texts.split(SEPARATOR):
+    by_model = table["warnings"].dropna()
+    if "missing" in table:
+        by_model = by_model[table["missing"].reindex(by_model.index).isna().sort_values(kind="stable").index]
+    for name, texts in by_model.items():
+        for text in parsed(texts):
             models.setdefault(text, []).append(str(name))
-    return models
+    return {text: [str(name) for name in table.index if name in about] for text, about in models.items()}
+
+
+def parsed(texts: str) -> list[str]:
+    """The warnings of one model: a list in JSON or, in older files, texts with | between them."""
+    try:
+        found = json.loads(texts)
+    except ValueError:
+        found = None
+    return [str(text) for text in found] if isinstance(found, list) else texts.split(" | ")
 
 
 def encodable(text: str, console: Console) -> str:

@@ -28,23 +28,31 @@ class Numbers:
     """A row for each number (`MEAN`, then the benchmarks), a column for each stratum (benchmark, task): what its mean
     counts, in points of 100. `MEAN` counts nothing where nothing is normalised."""
     verdicts: list[Floats]
-    """Models × questions of each stratum: how right each answer is."""
+    """Models × questions of each stratum: how right each answer is; blank where a model has not answered."""
     known: pd.DataFrame
     """Numbers × models: whether the number in the table is this mean of the model's verdicts, so that they may be
     compared by it."""
 
     def estimates(self) -> pd.DataFrame:
         """Each number of each model, blank where it is not known: numbers × models."""
-        means = np.array([stratum.mean(axis=1) for stratum in self.verdicts])
-        return pd.DataFrame(self.weights.to_numpy() @ means, self.weights.index, self.models).where(self.known)
+        shape = len(self.verdicts), len(self.models)
+        means = np.reshape([stratum.mean(axis=1) for stratum in self.verdicts], shape)
+        sums = self.weights.to_numpy() @ np.nan_to_num(means)
+        return pd.DataFrame(sums, self.weights.index, self.models).where(self.known)
+
+    def answered(self) -> pd.DataFrame:
+        """Whether there are answers of the model to every question: benchmarks × models."""
+        whole = [~np.isnan(stratum).any(axis=1) for stratum in self.verdicts]
+        table = pd.DataFrame(whole, self.weights.columns, self.models, dtype=bool).groupby(level="benchmark").all()
+        return table.reindex(self.weights.index.drop(MEAN), fill_value=False)
 
 
 def numbers_of(answers: pd.DataFrame, scores: pd.DataFrame, reference: pd.Series) -> Numbers:
     """The mean normalised score and every benchmark's score as weighted means of verdicts.
 
     Args:
-        answers: Rows (benchmark, task, question), a column a model.
-        scores: Benchmarks × models, as the table shows them.
+        answers: Rows (benchmark, task, question), a column a model; blank where a model has not answered.
+        scores: Benchmarks × models, as the table shows them; blank where a model has none.
         reference: The declared expert's score on each benchmark; blank ones are left out of the mean.
     """
     groups = answers.groupby(level=["benchmark", "task"])
@@ -55,8 +63,9 @@ def numbers_of(answers: pd.DataFrame, scores: pd.DataFrame, reference: pd.Series
     rows = {MEAN: shares * units}
     rows |= {str(name): (100 * shares).where(benchmark == name, 0.0) for name in reference.index}
     weights = pd.DataFrame(rows).T
+    fits = fits.reindex(index=reference.index, columns=answers.columns, fill_value=False)
     in_mean = fits.loc[defined.index].all() if len(defined) else pd.Series(data=False, index=fits.columns)
-    known = pd.concat([in_mean.to_frame(MEAN).T, fits]).loc[weights.index, answers.columns]
+    known = pd.concat([in_mean.to_frame(MEAN).T, fits])
     verdicts = [group.to_numpy(np.float64).T for _, group in groups]
     return Numbers([str(name) for name in answers.columns], weights, verdicts, known)
 
@@ -82,5 +91,5 @@ def stratum_shares(means: pd.DataFrame, sizes: pd.Series, scores: pd.DataFrame) 
 
 def fitting(means: pd.DataFrame, shares: pd.Series, scores: pd.DataFrame) -> pd.DataFrame:
     """Whether the means of the strata, with these shares, give the scores: benchmarks × models."""
-    given = means.mul(shares, axis=0).groupby(level="benchmark").sum()
+    given = means.mul(shares, axis=0).groupby(level="benchmark").sum(skipna=False)
     return (given - scores.reindex(index=given.index, columns=given.columns)).abs() <= TOLERANCE

@@ -11,8 +11,6 @@ from tasks.leaderboard.gather import Leaderboard
 from tasks.leaderboard.load import load_seconds, load_speed
 
 DECIMALS = 6
-SEPARATOR = " | "
-"""Between the warnings of one model in results/leaderboard.csv."""
 SCORES_COLUMNS = ["model", "kind", "benchmark", "task", "metric", "questions", "score", "stderr", "normalised"]
 
 COMPARISONS_COLUMNS = [
@@ -29,7 +27,7 @@ def tidy(board: Leaderboard) -> pd.DataFrame:
 def wide(board: Leaderboard) -> pd.DataFrame:
     """results/leaderboard.csv: a row for each model, recipes best first; the only table with seconds in it.
 
-    `warnings` has those about the model, with | between them.
+    `warnings` has those about the model, as a list in JSON; `missing` what a partial leaderboard lacks of it.
     """
     summary = board.summary
     columns: dict[str, pd.Series] = {
@@ -42,9 +40,13 @@ def wide(board: Leaderboard) -> pd.DataFrame:
             columns[f"{benchmark}_{value}"] = board.wide(value)[benchmark]
     columns |= {name: summary[name] for name in ("mean_score", "mean_normalised", "mean_normalised_stderr")}
     columns["p_against_first"] = board.against_first["p_adjusted"].reindex(summary.index)
-    columns["merge_seconds"] = load_seconds("merge", board.recipes, "merge_seconds").reindex(summary.index).round(2)
-    columns["evaluate_seconds"] = load_seconds("evaluate", summary.index, "evaluate_seconds").round(2)
-    columns["tokens_per_second"] = load_speed(summary.index, "tokens_per_second").round(1)
+    # what has no scores may still have the seconds of an earlier run
+    measured = [name for name in summary.index if name in set(board.scores["model"])]
+    merged = [name for name in board.recipes if name in measured]
+    columns["merge_seconds"] = load_seconds("merge", merged, "merge_seconds").reindex(summary.index).round(2)
+    columns["evaluate_seconds"] = load_seconds("evaluate", measured, "evaluate_seconds").reindex(summary.index).round(2)
+    columns["tokens_per_second"] = load_speed(measured, "tokens_per_second").reindex(summary.index).round(1)
+    columns["missing"] = column(board, missing_by_model(board))
     columns["warnings"] = column(board, warnings_by_model(board))
     digits = columns["p_against_first"].map(significant)
     return pd.DataFrame(columns).rename_axis("model").round(DECIMALS).assign(p_against_first=digits)
@@ -61,7 +63,16 @@ def warnings_by_model(board: Leaderboard) -> dict[str, str]:
     for text, models in board.warnings.items():
         for model in models:
             by_model.setdefault(model, []).append(text)
-    return {model: SEPARATOR.join(texts) for model, texts in by_model.items()}
+    return {model: json.dumps(texts, ensure_ascii=False) for model, texts in by_model.items()}
+
+
+def missing_by_model(board: Leaderboard) -> dict[str, str]:
+    """What each model lacks, and the command that makes it."""
+    by_model: dict[str, list[str]] = {}
+    for gap in board.missing:
+        by_model.setdefault(gap.model, []).append(gap.why)
+    commands = {gap.model: gap.command for gap in board.missing}
+    return {model: f"{'; '.join(reasons)}; make it with: {commands[model]}" for model, reasons in by_model.items()}
 
 
 def comparisons(board: Leaderboard) -> pd.DataFrame:
@@ -83,7 +94,8 @@ def metrics(board: Leaderboard) -> dict[str, Any]:
     """results/metrics.json, what `dvc metrics diff` compares; undefined numbers are left out.
 
     Recipes stand in the order of their names, so that a change of rank shows as changed numbers alone. `normalised` is
-    in percent of the experts, `score` the mean of scores between 0 and 1, as in the files that they come from.
+    in percent of the experts, `score` the mean of scores between 0 and 1, as in the files that they come from. Only
+    those of a partial leaderboard say `missing`, of how many models something is.
     """
     means = {name: rounded(board.summary["mean_normalised"][name]) for name in sorted(board.recipes)}
     scores = {name: rounded(board.summary["mean_score"][name]) for name in sorted(board.recipes)}
@@ -98,8 +110,10 @@ def metrics(board: Leaderboard) -> dict[str, Any]:
         }
     values["benchmarks_in_mean"] = len(board.benchmarks_in_mean)
     values["warnings"] = len(board.warnings)
+    if board.missing:
+        values["missing"] = len({gap.model for gap in board.missing})
     values["normalised"] = {name: value for name, value in means.items() if not math.isnan(value)}
-    values["score"] = scores
+    values["score"] = {name: value for name, value in scores.items() if not math.isnan(value)}
     return values
 
 

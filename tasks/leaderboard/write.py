@@ -10,31 +10,38 @@ from tasks.leaderboard.table import as_csv, as_json, comparisons, metrics, tidy,
 
 if TYPE_CHECKING:
     from tasks.params import Params
+    from tasks.pictures import Picture
 
 
 def write_results(board: Leaderboard, params: "Params") -> Path:
     """Write tables, metrics, pictures and the report; return the report's path.
 
-    All but results/leaderboard.csv, which holds seconds, are the same bytes for the same inputs.
+    All but results/leaderboard.csv and the report, which hold seconds, are the same bytes for the same inputs.
     """
-    from tasks.leaderboard.pictures import pictures
-    from tasks.leaderboard.report import render
+    from tasks.pictures import draw
+    from tasks.report.page import render
 
-    drawn = pictures(board)
+    drawn = draw(board)
+    report = render(board, params, drawn)  # before anything is written over what it compares with
     write(paths.SCORES_TABLE, as_csv(tidy(board), index=False))
     write(paths.COMPARISONS, as_csv(comparisons(board), index=False))
     write(paths.METRICS, as_json(metrics(board)))
     write_pictures(drawn)
     write_leaderboard(board)
-    return write(paths.REPORT, render(board, params, drawn))
+    return write(paths.REPORT, report)
 
 
-def write_pictures(drawn: Mapping[str, bytes]) -> None:
-    """Write the pictures, and delete those of an earlier run that this one has not drawn."""
-    for name, picture in drawn.items():
-        write(paths.PLOTS / name, picture)
+def write_pictures(drawn: Mapping[str, "Picture"]) -> None:
+    """Write the pictures, and delete those of an earlier run that this one has not drawn.
+
+    Those of single recipes stand in the report alone, since `dvc plots` shows all that lies here, one below the other;
+    so does that of seconds, which are others at each run.
+    """
+    files = {f"{name}.png": picture.png for name, picture in drawn.items() if "/" not in name and name != "cost"}
+    for file, png in files.items():
+        write(paths.PLOTS / file, png)
     for earlier in paths.PLOTS.glob("*.png"):
-        if earlier.name not in drawn:
+        if earlier.name not in files:
             earlier.unlink()
 
 

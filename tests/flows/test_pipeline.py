@@ -103,6 +103,7 @@ def test_a_failed_stage_fails_the_flow_by_name(repository: Repository, capsys: p
     with pytest.raises(PipelineFailed, match=r"(?s)merge@b failed:\n.*exited with 1") as failure:
         outcomes(root, workers=1)
     assert "Not run, because it depends on that: record." in str(failure.value)
+    assert "`python -m tasks.record --partial` shows what is there." in str(failure.value)
     hint = re.search(r"`dvc --cd (\S+) repro merge@b`", str(failure.value))
     assert hint is not None
     assert Path(hint[1]).resolve() == root.resolve()
