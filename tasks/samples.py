@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 
@@ -15,7 +16,14 @@ from tasks.reading.count import count, counts_of
 from tasks.reading.find import find_answers
 from tasks.reading.page import Page
 from tasks.reading.tables import cells, print_counts
+from wudi.commands.arguments import Arguments
 
+EXAMPLES = (
+    ("python -m tasks.samples wudi gsm8k --wrong", "what it got wrong, ten questions of it"),
+    ("python -m tasks.samples wudi gsm8k --against ties --lost", "what it lost that ties has right"),
+    ("python -m tasks.samples wudi mbpp --count", "how many are right, and how programs failed"),
+    ("python -m tasks.samples base gsm8k --question 3 17 --prompt", "two questions with their whole prompts"),
+)
 PAGEFUL = 10
 """Questions that a terminal gets unless --limit says otherwise."""
 
@@ -38,22 +46,23 @@ def main() -> None:
     models = [options.model, *([options.against] if options.against else [])]
     entries = entries_of({model: find_answers(model, options.benchmark) for model in models})
     selected = chosen(entries, options.rule, options.question)
+    page = Page(console, options.full, options.prompt)
     if options.json:
         lines = count_lines(selected, options.benchmark) if options.count else answer_lines(selected, options)
         for line in lines:
             console.out(line, highlight=False)
         return
-    console.print(summary(entries, models, options.benchmark), markup=False)
-    if any(entry.prompts_differ for entry in entries):
-        note = f"{models[1]} was asked with other prompts than {models[0]}; shown are those of {models[0]}."
-        console.print(note, markup=False)
-    if options.rule:
-        console.print(f"{RULES[options.rule][0].format(*models)}: {len(selected)}", markup=False)
+    lines = introduction(entries, selected, models, options)
+    if options.page:
+        console.print(save(selected[: options.limit], lines, page, options), markup=False)
+        return
+    for line in lines:
+        console.print(line, markup=False)
     if options.count and selected:
         print_counts(console, counts_of(selected))
     elif not options.count:
         limit = options.limit or (PAGEFUL if console.is_terminal and not options.question else len(selected))
-        show(selected, Page(console, options.full, options.prompt), limit)
+        show(selected, page, limit)
 
 
 def parse() -> argparse.Namespace:
@@ -62,10 +71,11 @@ def parse() -> argparse.Namespace:
     Raises:
         SystemExit: It makes no sense.
     """
-    parser = argparse.ArgumentParser(
+    parser = Arguments(
         prog="python -m tasks.samples",
         description="Look at what a model answered: the question, what was expected, the answer and its verdict.",
-        epilog="example: python -m tasks.samples wudi gsm8k --against ties --lost",
+        reads="samples/MODEL/BENCHMARK.jsonl.gz",
+        examples=EXAMPLES,
     )
     parser.add_argument("model", metavar="MODEL", help="base, an expert or a recipe")
     parser.add_argument("benchmark", metavar="BENCHMARK", help="as in params.yaml")
@@ -75,6 +85,8 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.rule in OF_TWO and not options.against:
         parser.error(f"--{options.rule} takes --against MODEL too")
+    if options.page and (options.json or options.count):
+        parser.error(f"--page takes no --{'json' if options.json else 'count'}")
     if options.against == options.model:
         parser.error("--against takes another model")
     return options
@@ -97,6 +109,7 @@ def add_form(parser: argparse.ArgumentParser) -> None:
     form = parser.add_argument_group("in which form")
     form.add_argument("--count", action="store_true", help="how many, by task and by how programs failed")
     form.add_argument("--json", action="store_true", help="one line of JSON for each answer, or for each count")
+    form.add_argument("--page", type=Path, metavar="FILE", help="write a page for a browser, FILE, of all of them")
     form.add_argument("--prompt", action="store_true", help="whole prompts, with their examples")
     form.add_argument("--full", action="store_true", help="very long answers too")
 
@@ -106,6 +119,18 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"got {text!r}; takes a whole number above 0")
     return int(text)
+
+
+def introduction(
+    entries: Sequence[Entry], selected: Sequence[Entry], models: Sequence[str], options: argparse.Namespace
+) -> list[str]:
+    """What is said before the questions: how right the models are, and how many questions were chosen."""
+    lines = [summary(entries, models, options.benchmark)]
+    if any(entry.prompts_differ for entry in entries):
+        lines.append(f"{models[1]} was asked with other prompts than {models[0]}; shown are those of {models[0]}.")
+    if options.rule:
+        lines.append(f"{RULES[options.rule][0].format(*models)}: {len(selected)}")
+    return lines
 
 
 def summary(entries: Sequence[Entry], models: Sequence[str], benchmark: str) -> str:
@@ -133,6 +158,15 @@ def show(entries: Sequence[Entry], page: Page, limit: int) -> None:
         page.show(entry)
     if len(visible) < len(entries):
         page.console.print(f"{len(visible)} of {len(entries)} shown; --limit {len(entries)} shows all")
+
+
+def save(entries: Sequence[Entry], lines: Sequence[str], page: Page, options: argparse.Namespace) -> str:
+    """Write entries as a page for a browser; where it lies and how many there are on it, in a line."""
+    from tasks.report.answers import write_page
+
+    models = " and ".join([options.model, *([options.against] if options.against else [])])
+    written = write_page(options.page, f"{models} on {options.benchmark}", lines, entries, page)
+    return f"{written}: {len(entries)} {'question' if len(entries) == 1 else 'questions'}"
 
 
 def answer_lines(entries: Sequence[Entry], options: argparse.Namespace) -> list[str]:

@@ -22,6 +22,7 @@ DECIDES_NOTHING = {
     "tasks/timing.py",
     "tasks/orphans.py",
     "tasks/preflight.py",
+    "wudi/commands/arguments.py",
     "wudi/errors.py",
     "wudi/folder.py",  # merges list all of wudi/; a fetch only asks it which files are weights
     "wudi/preflight/__init__.py",

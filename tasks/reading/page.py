@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -10,7 +11,8 @@ from rich.text import Text
 
 from tasks.answers_file import Answer
 from tasks.reading.choose import Entry
-from tasks.reading.text import as_text, harmless, shown
+from tasks.reading.parts import parts, verdict
+from tasks.reading.text import harmless, shown
 
 NARROWEST = 80
 """Columns of a terminal from which on two answers stand side by side."""
@@ -32,18 +34,25 @@ class Page:
         """Whether there is room for two columns; a pipe gets one, with lines as long as they are."""
         return self.console.is_terminal and self.console.width >= NARROWEST
 
+    def cut(self, value: Any) -> str:
+        """A field of an answer, whole or up to a length."""
+        return shown(value, full=self.full)
+
+    def asked(self, entry: Entry) -> str:
+        """The question, or the whole prompt."""
+        return shown(entry.first.prompt, full=True) if self.prompts else self.cut(entry.question)
+
     def show(self, entry: Entry) -> None:
         """Print one question with what was expected, and each answer with its verdict."""
         first = entry.first
         self.heading(f"question {first.question} ({harmless(first.task)})", entry.answers)
-        prompt = shown(first.prompt, full=True) if self.prompts else shown(entry.question, full=self.full)
-        self.block("prompt" if self.prompts else "asked", prompt)
-        self.block("expected", shown(first.target, full=self.full))
+        self.block("prompt" if self.prompts else "asked", self.asked(entry))
+        self.block("expected", self.cut(first.target))
         if len(entry.answers) == 2 and self.side_by_side:
             self.columns(entry.answers)
         else:
             for model, answer in entry.answers.items():
-                for label, text in self.parts(answer):
+                for label, text in parts(answer, self.cut):
                     self.block(label if len(entry.answers) == 1 else f"{model} {label}", text)
         self.console.print()
 
@@ -70,30 +79,8 @@ class Page:
         grid = Table(box=None, expand=True, padding=(0, 2, 0, 2))
         for model in answers:
             grid.add_column(Text(model, style="bold"), ratio=1, overflow="fold")
-        parts = [dict(self.parts(answer)) for answer in answers.values()]
-        for label in dict.fromkeys(label for found in parts for label in found):
-            grid.add_row(*(Text(label, style="dim") if label in found else Text() for found in parts))
-            grid.add_row(*(Padding(Text(found.get(label, "")), (0, 0, 0, INDENT - 2)) for found in parts))
+        columns = [dict(parts(answer, self.cut)) for answer in answers.values()]
+        for label in dict.fromkeys(label for found in columns for label in found):
+            grid.add_row(*(Text(label, style="dim") if label in found else Text() for found in columns))
+            grid.add_row(*(Padding(Text(found.get(label, "")), (0, 0, 0, INDENT - 2)) for found in columns))
         self.console.print(grid, soft_wrap=False)
-
-    def parts(self, answer: Answer) -> Iterator[tuple[str, str]]:
-        """The labelled texts of an answer; what was extracted only where it says more than the answer does."""
-        generation, extracted = as_text(answer.generation), as_text(answer.extracted)
-        if answer.generation is not None:
-            yield "answered", shown(generation, full=self.full)
-        if extracted.strip() not in (generation.strip(), (answer.prompt + generation).strip()):
-            yield "extracted", shown(extracted, full=self.full)
-        if answer.loglikelihoods:
-            yield "log-likelihoods", ", ".join(f"{value:.4g}" for value in answer.loglikelihoods)
-        if answer.detail:
-            yield "program", shown(answer.detail, full=self.full)
-        if len(answer.verdicts) > 1:
-            verdicts = (f"{name} {value:g}" for name, value in answer.verdicts.items())
-            yield "judged", harmless("; ".join(verdicts))
-
-
-def verdict(answer: Answer) -> str:
-    """Right, wrong, or what part of the marks."""
-    if answer.right:
-        return "right"
-    return f"wrong ({answer.correct:g} of 1)" if answer.correct else "wrong"

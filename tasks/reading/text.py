@@ -19,6 +19,8 @@ def harmless(text: str) -> str:
 
     Control characters move the cursor, direction marks turn lines round, and others are invisible.
     """
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
     return "".join(
         letter if letter in "\n\t" or letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in text.replace("\r\n", "\n")
@@ -32,3 +34,13 @@ def shown(value: Any, *, full: bool) -> str:
     if full or left_out <= 0:
         return harmless(text)
     return f"{harmless(text[:LONGEST])}\n[{left_out} more characters; --full shows them]"
+
+
+def shortened(value: Any, most: int) -> str:
+    """A field of an answer for the eye, without its middle where it has more letters than `most`."""
+    text = as_text(value).strip("\n")
+    left_out = len(text) - most
+    if left_out <= 0:
+        return harmless(text)
+    tail = most // 3
+    return f"{harmless(text[: most - tail])}\n[{left_out} characters left out]\n{harmless(text[-tail:])}"

@@ -133,8 +133,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         values = dict(attributes)
         self.addresses += [value or "" for name, value in attributes if name in ("src", "href", "srcset", "data")]
-        if tag == "img":
-            self.pictures.append(values["alt"] or "")
+        if tag == "svg":
+            self.pictures.append(values["aria-labelledby"] or "")
         if tag == "th":
             self.scopes.append(values.get("scope"))
         if tag not in ("meta", "img", "link", "br", "hr"):
@@ -149,9 +149,9 @@ def test_the_report_stands_alone_and_can_be_read_aloud(comparison: Comparison) -
     page = Page()
     page.feed(text)
     assert page.open == []
-    assert len(page.addresses) == len(page.pictures) == 2
-    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
-    assert all(len(words) > 20 for words in page.pictures)
+    assert page.addresses == ["data:,"]
+    assert len(page.pictures) == 2
+    assert all(f'id="{words}"' in text for names in page.pictures for words in names.split())
     assert set(page.scopes) == {"col", "row"}
     for absent in ("url(", "@import", "://", "<script"):
         assert absent not in text
@@ -164,7 +164,7 @@ def test_pictures_are_the_same_bytes_each_time(comparison: Comparison) -> None:
     one, other = pictures(comparison), pictures(comparison)
     assert one == other
     assert set(one) == {"mean", "benchmarks"}
-    sizes = [Image.open(io.BytesIO(picture)).size for picture in one.values()]
+    sizes = [Image.open(io.BytesIO(picture.png)).size for picture in one.values()]
     assert all(600 < width < 1600 for width, _ in sizes)
 
 

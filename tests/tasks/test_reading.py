@@ -16,7 +16,7 @@ from tasks.reading.choose import Entry, entries_of
 from tasks.reading.count import kind
 from tasks.reading.page import Page
 from tasks.reading.prompts import questions_of
-from tasks.reading.text import harmless
+from tasks.reading.text import harmless, shortened
 from tests.tasks.answer_lines import line, write
 from wudi.errors import WudiError
 
@@ -40,6 +40,17 @@ def test_harmless_text_prints_and_ordinary_text_is_left_alone(text: str) -> None
     safe = harmless(text)
     assert all(letter.isprintable() or letter in "\n\t" for letter in safe)
     assert harmless(safe) == safe
+
+
+@given(st.text(), st.integers(3, 20))
+def test_a_shortened_text_keeps_its_two_ends_and_says_what_it_lacks(text: str, most: int) -> None:
+    text = text.strip("\n")
+    short = shortened(text, most)
+    if len(text) <= most:
+        assert short == harmless(text)
+    else:
+        start, end = short.split(f"\n[{len(text) - most} characters left out]\n")
+        assert (start, end) == (harmless(text[: most - most // 3]), harmless(text[-(most // 3) :]))
 
 
 def entry(**values: Any) -> Entry:

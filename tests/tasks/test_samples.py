@@ -6,12 +6,15 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tasks import paths, samples
 from tasks.params import Params
 from tasks.reading.text import LONGEST
+from tests.browsing import PHONE, flaws, is_wider_than_the_window, opened
 from tests.conftest import ROOT
 from tests.tasks.answer_lines import line, write
 from wudi.errors import WudiError
@@ -219,12 +222,54 @@ def test_mistakes_are_one_sentence_with_the_way_out(show: Show, arguments: tuple
         ("wudi", "gsm8k", "--against", "wudi"),
         ("wudi", "gsm8k", "--right", "--wrong"),
         ("wudi", "gsm8k", "--limit", "0"),
+        ("wudi", "gsm8k", "--page", "page.html", "--json"),
+        ("wudi", "gsm8k", "--page", "page.html", "--count"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_has_status_2(show: Show, arguments: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as caught:
         show(*arguments)
     assert caught.value.code == 2
+
+
+MARKUP = "</pre><script>alert(1)</script><img src=//example.org/x.png onerror=alert(2)>"
+
+
+def test_a_page_has_the_chosen_questions_each_with_an_address(show: Show, browser: Browser) -> None:
+    lines = [line(number, right, generation=f"{MARKUP} {HOSTILE} {'y' * 9000}") for number, right in enumerate(WUDI)]
+    write("wudi", "gsm8k", lines)
+    page = Path("pages") / "differ.html"
+    arguments = ("wudi", "gsm8k", "--against", "ties", "--differ", "--page", str(page))
+    assert show(*arguments) == f"{page}: 2 questions\n"
+    assert [file.name for file in page.parent.iterdir()] == [page.name]
+    written = page.read_bytes()
+    show(*arguments)
+    assert page.read_bytes() == written
+    for options in ({"viewport": PHONE, "color_scheme": "dark"}, {"java_script_enabled": False}):
+        with opened(browser, page, **options) as looked:
+            assert looked.locator("article h2").all_text_contents() == ["question 1 sums", "question 2 sums"]
+            assert looked.locator("#question-2 .right").count() == looked.locator("#question-2 .wrong").count()
+            text = looked.locator("main").text_content() or ""
+            assert MARKUP in text and r"\u202e" in text and "--full shows them" in text
+            assert looked.locator("script, main img").count() == 0
+    with opened(browser, page, viewport=PHONE) as looked:
+        assert not is_wider_than_the_window(looked)
+        assert flaws(looked) == {}
+
+
+def test_a_page_takes_the_other_options_too(show: Show) -> None:
+    page = Path("page.html")
+    assert show("wudi", "gsm8k", "--limit", "1", "--prompt", "--page", "page.html") == "page.html: 1 question\n"
+    assert "3 + 1?" not in page.read_text() and "0 + 1?" in page.read_text()
+    show("wudi", "gsm8k", "--right", "--question", "1", "--page", "page.html")
+    assert "<article" not in page.read_text()
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(show: Show) -> None:
+    Path("folder").mkdir()
+    with pytest.raises(WudiError, match="--page folder: cannot be written"):
+        show("wudi", "gsm8k", "--page", "folder")
+    assert list(Path().glob(".*partial")) == []
 
 
 def test_answers_are_read_without_a_params_file(show: Show) -> None:

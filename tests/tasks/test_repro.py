@@ -1,0 +1,67 @@
+"""`python -m tasks.repro`: DVC's work with a line a stage, and the table at the end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.tasks.small_project import make_project
+
+GRAPH = """
+stages:
+  greet: {cmd: echo hello, deps: [greeting]}
+  record: {cmd: python -m tasks.record, deps: [scores, greeting], metrics: [results/metrics.json: {cache: false}]}
+"""
+
+
+def repro(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return subprocess.run(
+        [sys.executable, "-m", "tasks.repro", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, "DVC_NO_ANALYTICS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    make_project(folder)
+    (folder / "dvc.yaml").write_text(GRAPH)
+    (folder / "greeting").touch()
+    for words in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
+        subprocess.run(words, cwd=folder, check=True)
+    return folder
+
+
+def test_a_line_a_stage_and_the_table_at_the_end(project: Path) -> None:
+    first = repro(project)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith("hello\n")
+    assert "Running stage" not in first.stdout
+    assert first.stdout.index("Report: results/report.html") < first.stdout.index("More in results/report.html")
+    assert "\x1b" not in first.stdout + first.stderr
+    again = repro(project)
+    assert "up to date" in again.stdout
+    assert "More in results/report.html" in again.stdout
+
+
+def test_a_stage_that_fails_and_everything_that_dvc_says(project: Path) -> None:
+    (project / "params.yaml").rename(project / "aside.yaml")
+    (project / "greeting").write_text("again")
+    failed = repro(project, "--verbose")
+    (project / "aside.yaml").rename(project / "params.yaml")
+    assert failed.returncode != 0
+    assert "Running stage 'greet'" in failed.stdout
+    assert "params.yaml: not found" in failed.stderr
+    assert "failed to reproduce 'record'" in failed.stderr
+    assert "More in" not in failed.stdout
+    one = repro(project, "greet")
+    assert one.returncode == 0
+    assert "More in" not in one.stdout
