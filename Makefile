@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro pull gc test gold long lint types bench bench-peers bench-evaluation system clean
+.PHONY: help setup doctor repro pull gc test gold long lint types bench bench-peers bench-evaluation system clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,15 +19,17 @@ setup: .venv/installed ## make .venv and install the project in the versions of 
 system: ## check for the system packages
 	@command -v bwrap >/dev/null || { echo "bubblewrap is missing (it isolates model-written programs): sudo apt-get install bubblewrap"; exit 1; }
 
+doctor: setup ## see whether this machine and this project have what a run takes, and how to mend what they lack
+	@python -m tasks.doctor
+
 repro: setup system ## run the whole experiment of params.yaml and print the leaderboard
 	@test -d .git || git init --quiet
 	@test -d .dvc || dvc init --quiet
-	dvc repro
-	@python -m tasks.leaderboard
+	@python -m tasks.repro
 
 pull: setup system ## bring back this commit's checkpoints and results from DVC's remote, compute what it lacks
-	python -m tasks.restore
-	dvc repro
+	@python -m tasks.restore
+	@python -m tasks.repro
 
 gc: setup ## free what can be computed again and what nothing names: old merged models, task vectors
 	python -m tasks.gc

@@ -3,22 +3,26 @@
 import os
 import signal
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Mapping
+from contextlib import chdir
 from pathlib import Path
 
 from flows.graph import Stage, read_graph, select
 from flows.workspace import exclusive
 from tasks.console import command, step
+from tasks.repro import show_leaderboard
+from wudi.commands.arguments import Arguments, is_verbose
 
-EXAMPLES = """examples:
-  python -m flows.pipeline                     all that is out of date
-  python -m flows.pipeline merge@wudi          one stage, with the stages that it needs
-  python -m flows.pipeline evaluate_recipe     every stage of that name
-  python -m flows.pipeline --workers 4         four stages at once (on GPUs: one a GPU besides)
-  python -m flows.pipeline --scheduler tcp://HOST:8786      on the machines of a Dask cluster: docs/scaling.md
-  python -m flows.pipeline --dry record        the stages that it would look at, and what each waits for
-
-A stage that did not change is not run again. Stopped or failed, the same command goes on where it was.
+EXAMPLES = (
+    ("python -m flows.pipeline", "all that is out of date"),
+    ("python -m flows.pipeline merge@wudi", "one stage, with the stages that it needs"),
+    ("python -m flows.pipeline evaluate_recipe", "every stage of that name"),
+    ("python -m flows.pipeline --workers 4", "four stages at once (on GPUs: one a GPU besides)"),
+    ("python -m flows.pipeline --scheduler tcp://HOST:8786", "on the machines of a Dask cluster: docs/scaling.md"),
+    ("python -m flows.pipeline --dry record", "the stages that it would look at, and what each waits for"),
+)
+NOTES = """A stage that did not change is not run again. Stopped or failed, the same command goes on where it was.
 With PREFECT_API_URL the run appears on that server (`prefect server start` gives one to look at).
 """
 
@@ -50,9 +54,9 @@ def run_flow(arguments: Namespace) -> None:
     from flows.pipeline import pipeline
     from flows.server import api
 
-    with api(verbose=arguments.verbose):
+    with api(verbose=is_verbose()):
         try:
-            pipeline(
+            ended = pipeline(
                 root=arguments.root,
                 targets=tuple(arguments.targets),
                 workers=arguments.workers,
@@ -62,21 +66,25 @@ def run_flow(arguments: Namespace) -> None:
         except CancelledRun:
             step("cancelled in Prefect: run the same command again to go on where it stopped")
             sys.exit(1)
+    if isinstance(ended, Mapping) and "record" in ended:
+        with chdir(arguments.root):
+            show_leaderboard()
 
 
 def parse() -> Namespace:
     """The command line."""
-    parser = ArgumentParser(
+    parser = Arguments(
         prog="python -m flows.pipeline",
         description="Run the pipeline with Prefect: the stages of dvc.yaml, side by side where they can be.",
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+        reads="dvc.yaml, dvc.lock, params.yaml, and what the stages read",
+        writes="what the stages write, and dvc.lock",
+        examples=EXAMPLES,
+        notes=NOTES,
     )
     parser.add_argument("targets", metavar="STAGE", nargs="*", help="stages to bring up to date; default: all")
     parser.add_argument("--workers", metavar="N", type=positive, default=2, help="stages at once (default: 2)")
     parser.add_argument("--force", action="store_true", help="run the stages even when nothing changed")
     parser.add_argument("--dry", action="store_true", help="list the stages and run none")
-    parser.add_argument("--verbose", action="store_true", help="print what the stages print")
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="run the stages on the workers of a Dask scheduler: tcp://HOST:8786"
     )

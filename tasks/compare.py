@@ -9,8 +9,17 @@ from pathlib import Path
 from tasks.console import command, console, quiet, step
 from tasks.versions import Comparison, History, Version, compare, version_table
 from tasks.versions.version import MEAN
+from wudi.commands.arguments import Arguments
 from wudi.errors import WudiError
 from wudi.settings import nearest
+
+EXAMPLES = (
+    ("python -m tasks.compare", "every night, and what moved between them"),
+    ("python -m tasks.compare main workspace", "what the edits since the last commit changed"),
+    ("python -m tasks.compare 'night/2026-11-*' --last 7", "the last week of a pattern of tags"),
+    ("python -m tasks.compare --benchmark gsm8k", "the scores on one benchmark"),
+    ("python -m tasks.compare v1 v2 --report versions.html", "a page with tables and pictures"),
+)
 
 
 def main() -> None:
@@ -36,10 +45,12 @@ def parse() -> argparse.Namespace:
     Raises:
         SystemExit: It makes no sense.
     """
-    parser = argparse.ArgumentParser(
+    parser = Arguments(
         prog="python -m tasks.compare",
         description="Compare recipes across model versions: what moved, who wins, which differences are real.",
-        epilog="example: python -m tasks.compare 'night/2026-11-*' workspace --report versions.html",
+        reads="results/metrics.json and dvc.lock of each revision; answers, where the cache or a remote has them",
+        writes="nothing, unless --csv or --report says where",
+        examples=EXAMPLES,
     )
     revisions_help = (
         "tag, branch, commit, experiment of `dvc exp`, pattern of tags, or `workspace`; "

@@ -1,18 +1,19 @@
 """What reaches the user: one line a step, a bar on long work, one paragraph for a mistake."""
 
-import errno
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import tqdm
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from wudi.commands.arguments import is_verbose
+from wudi.commands.trouble import mend
 from wudi.errors import WudiError
 
 console = Console(highlight=False, soft_wrap=True)
@@ -51,6 +52,13 @@ def track(items: Sequence[Any], description: str) -> Iterable[Any]:
 
 
 @contextmanager
+def waiting(description: str) -> Iterator[None]:
+    """A sign of life while something works whose end nobody knows; nothing where the output is not a terminal."""
+    with console.status(description) if console.is_terminal else nullcontext():
+        yield
+
+
+@contextmanager
 def bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar that each call of what it gives moves by a number of steps."""
     with progress() as bars:
@@ -59,8 +67,8 @@ def bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def quiet() -> None:
-    """Silence third-party bars, logs and warnings that nobody can act on; `WUDI_VERBOSE=1` lets them through."""
-    if os.environ.get("WUDI_VERBOSE"):
+    """Silence third-party bars, logs and warnings that nobody can act on; `--verbose` lets them through."""
+    if is_verbose() or "--verbose" in sys.argv[1:]:  # no parser has seen the command line yet
         return
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -87,10 +95,13 @@ def command(main: Callable[[], None]) -> None:
     except WudiError as error:
         errors.print(f"error: {error}", style="red", markup=False)
         sys.exit(1)
+    except BrokenPipeError:
+        console.on_broken_pipe()  # whoever read has enough; status 1, for a stage may not have ended
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        words = mend(error)
+        if words is None:
             raise
-        errors.print("error: the disk is full; free some space and run the same command again", style="red")
+        errors.print(f"error: {words} and run the same command again", style="red", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("interrupted: run the same command again to go on where it stopped", style="yellow")

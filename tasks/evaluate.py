@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import paths
 from tasks.answers_file import write_answers
-from tasks.console import command, quiet, step, track
+from tasks.console import command, quiet, step, track, waiting
 from tasks.params import Params, load_params
 from tasks.stage import known, parse_model, required
 from tasks.timing import write_timing
@@ -19,11 +20,24 @@ if TYPE_CHECKING:  # loading the harness takes seconds, which a mistake in param
     from tasks.evaluation.kept import KeptAnswers
     from tasks.evaluation.settings import Evaluation
 
+EXAMPLES = (
+    ("python -m tasks.evaluate base", "where the experts began"),
+    ("python -m tasks.evaluate expert math", "an expert: what counts as 100 % on its benchmark"),
+    ("python -m tasks.evaluate recipe wudi", "a merged model"),
+    ("CUDA_VISIBLE_DEVICES=1 python -m tasks.evaluate recipe wudi", "on the second GPU"),
+)
+
 
 def main() -> None:
     """Evaluate the base, an expert or a merged model of params.yaml."""
-    kinds = ["base", "expert", "recipe"]
-    kind, name = parse_model("Measure a model on every benchmark.", "python -m tasks.evaluate recipe wudi", kinds)
+    kind, name = parse_model(
+        ["base", "expert", "recipe"],
+        prog="python -m tasks.evaluate",
+        description="Measure a model on every benchmark. Interrupted, it goes on where it was.",
+        reads="params.yaml: evaluation; models/base, models/experts/NAME or merged/NAME",
+        writes="scores/NAME.json, samples/NAME; answers are kept in .cache/answers for the next time",
+        examples=EXAMPLES,
+    )
     params = load_params()
     match kind:
         case "expert":
@@ -47,10 +61,12 @@ def evaluate(name: str, folder: Path, params: Params) -> None:
     evaluation = params.evaluation
     check_backend(evaluation)
     CHECKER.use(evaluation.sandbox, track)
-    benchmarks = load_benchmarks(evaluation)
-    sha256 = model_sha256(folder)
-    with opened(folder, evaluation) as backend:
-        answering = what_answers(folder, sha256, backend, evaluation)
+    with ExitStack() as stack:
+        with waiting(f"loading the benchmarks and {name}"):
+            benchmarks = load_benchmarks(evaluation)
+            sha256 = model_sha256(folder)
+            backend = stack.enter_context(opened(folder, evaluation))
+            answering = what_answers(folder, sha256, backend, evaluation)
         with kept_answers(paths.answers(name), answering, evaluation.model_dump(mode="json")) as kept:
             results, spent = measure(name, benchmarks, backend, kept, evaluation)
             scores = {benchmark: result.evaluation["score"] for benchmark, result in results.items()}

@@ -13,10 +13,23 @@ from tasks.stage import known, parse_model
 from wudi.errors import WudiError
 from wudi.folder import is_adapter
 
+EXAMPLES = (
+    ("python -m tasks.fetch base", "the model that the experts were fine-tuned from"),
+    ("python -m tasks.fetch expert math", "one expert, by its name in params.yaml"),
+    ("HF_ENDPOINT=https://hub.example.org python -m tasks.fetch base", "from a Hub of your own"),
+)
+
 
 def main() -> None:
     """Fetch the base or one expert and write down where it came from."""
-    kind, name = parse_model("Bring a model into models/.", "python -m tasks.fetch expert gsm8k", ["base", "expert"])
+    kind, name = parse_model(
+        ["base", "expert"],
+        prog="python -m tasks.fetch",
+        description="Bring a model into the project: from the Hub, a folder, a store such as s3://, or the zoo.",
+        reads="params.yaml: base, experts, zoo",
+        writes="models/base or models/experts/NAME; what an interrupted run brought is kept for the next",
+        examples=EXAMPLES,
+    )
     params = load_params()
     model: Model = params.base
     if kind == "expert":

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +14,7 @@ from tasks.params import load_params
 from tasks.storage.named import Lists, Named, named
 from tasks.storage.repository import locked_repository, remote_objects
 from tasks.storage.sweep import Unneeded, delete, unneeded
+from wudi.commands.arguments import Arguments
 from wudi.errors import WudiError
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ Kept of every branch, tag and experiment: scores, answers, metrics and reports, 
 Dropped: merged models and task vectors of all revisions but the workspace and HEAD, which `dvc repro` computes again
 to the same bytes, and everything that no revision names.
 """
-EXAMPLES = """examples:
-  python -m tasks.gc --dry                     how much there is to free
-  python -m tasks.gc --keep v1.0               and keep the merged models of the tag v1.0
-  python -m tasks.gc --remote storage          the same in a remote; asks first
-"""
+EXAMPLES = (
+    ("python -m tasks.gc --dry", "how much there is to free"),
+    ("python -m tasks.gc --keep v1.0", "free it, but keep the merged models of the tag v1.0"),
+    ("python -m tasks.gc --remote storage", "the same in a remote; asks first"),
+    ("python -m tasks.gc --project ../other", "of a cache that another project uses too"),
+)
 
 
 def main() -> None:
@@ -55,11 +57,12 @@ def main() -> None:
 
 def parse() -> Namespace:
     """The command line."""
-    parser = ArgumentParser(
+    parser = Arguments(
         prog="python -m tasks.gc",
         description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+        reads="every branch, tag and experiment of git, and DVC's cache or a remote",
+        writes="nothing; it deletes from that cache or remote, and from .cache/answers",
+        examples=EXAMPLES,
     )
     parser.add_argument("--dry", action="store_true", help="say what would go, and delete nothing")
     parser.add_argument(

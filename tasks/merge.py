@@ -12,10 +12,16 @@ from wudi.checkpoint import Checkpoint
 from wudi.experts import Expert
 from wudi.merge import merge
 
+EXAMPLES = (
+    ("python -m tasks.merge wudi", "the recipe of that name in params.yaml"),
+    ("WUDI_SCHEDULER=tcp://HOST:8786 python -m tasks.merge wudi", "on a Dask cluster that has these files"),
+    ("dvc repro merge@wudi", "the same with what it needs, and kept by DVC"),
+)
+
 
 def main() -> None:
     """Merge by one recipe of params.yaml into a complete model folder."""
-    name = parse_name("Merge the experts by a recipe.", "python -m tasks.merge wudi", "recipe")
+    name = parse()
     params = load_params()
     recipe = params.recipes[known("recipes", name, params.recipes)]
     remove_orphans(params)
@@ -40,6 +46,18 @@ def main() -> None:
     spent = {tensor: round(seconds, 4) for tensor, seconds in report.tensor_seconds.items()}
     write_timing("merge", name, report.seconds, report.device, tensors=spent)
     step(f"merged {len(params.experts)} experts by {name} on {report.device} in {report.seconds:.1f} s")
+
+
+def parse() -> str:
+    """The command line: a recipe's name."""
+    return parse_name(
+        "recipes",
+        prog="python -m tasks.merge",
+        description="Merge the experts by a recipe into a complete model folder. Interrupted, it goes on where it was.",
+        reads="params.yaml: experts, recipes.NAME, merge; models/base, task_vectors/",
+        writes="merged/NAME: a model that transformers loads, with its card and merge.json",
+        examples=EXAMPLES,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Pin the Hub's models to the commits that their revisions name now: `python -m tasks.pin`."""
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from tasks import paths
@@ -8,12 +7,22 @@ from tasks.console import command, quiet, step
 from tasks.params import load_params
 from tasks.pinning import Pin, resolve_pins, write_pins
 from tasks.pinning.models import place
+from wudi.commands.arguments import Arguments
 from wudi.errors import WudiError
 
 
 def main() -> None:
     """Replace branches and tags in params.yaml by commits."""
-    parser = ArgumentParser(description=__doc__, epilog="example: python -m tasks.pin --check")
+    parser = Arguments(
+        prog="python -m tasks.pin",
+        description="Pin the Hub's models to the commits that their branches and tags name now.",
+        reads="params.yaml: base, experts; the Hub",
+        writes="params.yaml: each `revision`, with the comments left as they are",
+        examples=(
+            ("python -m tasks.pin", "from now on these very commits"),
+            ("python -m tasks.pin --check", "look, and write nothing: status 1 if something moved"),
+        ),
+    )
     parser.add_argument("--check", action="store_true", help="tell, and write nothing; status 1 if something would be")
     only_check = parser.parse_args().check
     pins = resolve_pins(load_params())

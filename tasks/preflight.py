@@ -1,6 +1,5 @@
 """Look at the models of params.yaml where they lie, before one is fetched: `python -m tasks.preflight`."""
 
-import argparse
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from tasks.fetching.folder import local_folder
 from tasks.fetching.provenance import PROVENANCE
 from tasks.params import Model, Params, load_params
 from wudi.alignment import Policy
+from wudi.commands.arguments import Arguments
 from wudi.errors import WudiError
 from wudi.experts import ExpertOutline
 from wudi.outline import Outline
@@ -30,7 +30,12 @@ Models = Mapping[str | None, Model]
 
 def main() -> None:
     """Say whether the experts fit the base and the disk has room."""
-    argparse.ArgumentParser(description="See whether the models of params.yaml can be merged.").parse_args()
+    Arguments(
+        prog="python -m tasks.preflight",
+        description="See whether the models of params.yaml can be merged, before one is fetched.",
+        reads="params.yaml, and the headers of the models where they lie",
+        examples=(("python -m tasks.preflight", "do the experts fit the base, and has the disk room?"),),
+    ).parse_args()
     params = load_params()
     look = Look.at(params)
     look.tell(params)

@@ -1,7 +1,6 @@
 """Compare the experts' task vectors with each other: `python -m tasks.similarity`."""
 
 import json
-from argparse import ArgumentParser
 
 from tasks import paths
 from tasks.console import command, quiet, step, track
@@ -9,13 +8,23 @@ from tasks.orphans import remove_orphans
 from tasks.params import load_params
 from tasks.stage import required
 from wudi.checkpoint import Checkpoint
+from wudi.commands.arguments import Arguments
 from wudi.experts import Expert
 from wudi.similarity import Similarity, similarity
 
 
 def main() -> None:
     """Write the cosines between the task vectors of all experts."""
-    ArgumentParser(description=main.__doc__, epilog="example: python -m tasks.similarity").parse_args()
+    Arguments(
+        prog="python -m tasks.similarity",
+        description="Compare the experts' task vectors: the cosine of every two, in all and by layer.",
+        reads="params.yaml: experts; models/base, task_vectors/",
+        writes="results/similarity.json",
+        examples=(
+            ("python -m tasks.similarity", "who is like whom"),
+            ("dvc repro similarity", "the same with what it needs, and kept by DVC"),
+        ),
+    ).parse_args()
     params = load_params()
     remove_orphans(params)
     measured = similarity(

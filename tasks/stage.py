@@ -1,25 +1,26 @@
 """What the stage commands share: their arguments, and the name of an expert or a recipe that params.yaml must know."""
 
-import argparse
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
+from wudi.commands.arguments import Arguments
 from wudi.errors import WudiError
 from wudi.settings import nearest
 
 
-def parse_name(description: str, example: str, what: str) -> str:
-    """The one argument of a stage that works on a named expert or recipe."""
-    parser = argparse.ArgumentParser(description=description, epilog=f"example: {example}")
-    parser.add_argument("name", metavar="NAME", help=f"an {what} of params.yaml" if what[0] in "aeiou" else f"a {what}")
+def parse_name(section: str, **about: Any) -> str:
+    """The one argument of a stage that works on one name of a section of params.yaml; `Arguments` takes the rest."""
+    parser = Arguments(**about)
+    parser.add_argument("name", metavar="NAME", help=f"one of the {section} of params.yaml")
     name: str = parser.parse_args().name
     return name
 
 
-def parse_model(description: str, example: str, kinds: Collection[str]) -> tuple[str, str]:
-    """A kind of model and its name: `base`, or `expert NAME`, or `recipe NAME`."""
-    parser = argparse.ArgumentParser(description=description, epilog=f"example: {example}")
-    parser.add_argument("kind", choices=list(kinds))
+def parse_model(kinds: Collection[str], **about: Any) -> tuple[str, str]:
+    """A kind of model and its name, `base`, `expert NAME` or `recipe NAME`; `Arguments` takes the rest."""
+    parser = Arguments(**about)
+    parser.add_argument("kind", metavar="KIND", choices=list(kinds), help=", ".join(kinds))
     parser.add_argument("name", nargs="?", metavar="NAME", help="as in params.yaml; not with base")
     options = parser.parse_args()
     if (options.kind == "base") != (options.name is None):

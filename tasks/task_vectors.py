@@ -8,10 +8,22 @@ from wudi.checkpoint import Checkpoint
 from wudi.experts import Expert
 from wudi.task_vectors import write_task_vector
 
+EXAMPLES = (
+    ("python -m tasks.task_vectors math", "what the expert learnt: its weights less the base's"),
+    ("dvc repro task_vectors@math", "the same with what it needs, and kept by DVC"),
+)
+
 
 def main() -> None:
     """Write one expert's task vector and its summary."""
-    name = parse_name("Subtract the base from an expert.", "python -m tasks.task_vectors gsm8k", "expert")
+    name = parse_name(
+        "experts",
+        prog="python -m tasks.task_vectors",
+        description="Subtract the base from an expert; of a LoRA adapter the factors are kept as they are.",
+        reads="params.yaml: merge.vocabulary; models/base, models/experts/NAME",
+        writes="task_vectors/NAME: safetensors and summary.json",
+        examples=EXAMPLES,
+    )
     params = load_params()
     known("experts", name, params.experts)
     expert = Expert(name, Checkpoint(required(paths.expert(name), f"fetch@{name}")))

@@ -2,23 +2,36 @@
 
 import signal
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError, Namespace
 from datetime import date
+from typing import Any
 
 from flows.nightly.options import add_options, parameters
 from flows.serving import serve
 from tasks.console import command, step
+from wudi.commands.arguments import Arguments, is_verbose
 
 FLOW = "flows.nightly.flow:nightly"
 """What is served."""
 
-EXAMPLES = """examples:
-  python -m flows.nightly run                                                 one night now
-  python -m flows.nightly serve --cron "0 2 * * *" --timezone Europe/Berlin   one every night, while this runs
-
-A night runs in a clone of its own, and keeps what it made on the branch `nightly` with a tag night/YYYY-MM-DD. Stopped
-or failed, the next one goes on where it was. More in docs/nightly.md.
+RUN_EXAMPLES = (
+    ("python -m flows.nightly run", "one night now"),
+    ("python -m flows.nightly run --night 2026-11-22", "under another date than today's"),
+    ("python -m flows.nightly run --branch experiments", "of another branch than main"),
+)
+SERVE_EXAMPLES = (
+    ('python -m flows.nightly serve --cron "0 2 * * *" --timezone Europe/Berlin', "one every night, while this runs"),
+    ("python -m flows.nightly serve --interval 3600", "one every hour"),
+    ('python -m flows.nightly serve --cron "0 2 * * *" --port 4300', "with Prefect's page at another port"),
+)
+NOTES = """A night runs in a clone of its own, and keeps what it made on the branch `nightly` with a tag
+night/YYYY-MM-DD. Stopped or failed, the next one goes on where it was. More in docs/nightly.md.
 """
+NIGHT = {
+    "description": "Merge and evaluate what moved, compare it with the nights before, and keep it.",
+    "reads": "the repository's branch, the Hub, and the nights before",
+    "writes": "the clone in --workspace; a commit on --results, a tag and DVC's remote, pushed",
+}
 
 
 def main() -> None:
@@ -31,19 +44,19 @@ def main() -> None:
 
 def parse() -> Namespace:
     """The command line."""
-    parser = ArgumentParser(
+    parser = Arguments(
         prog="python -m flows.nightly",
-        description="Merge and evaluate what moved, compare it with the nights before, and keep it.",
-        epilog=EXAMPLES,
-        formatter_class=RawDescriptionHelpFormatter,
+        description=NIGHT["description"],
+        examples=(RUN_EXAMPLES[0], SERVE_EXAMPLES[0]),
+        notes=NOTES,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    once = commands.add_parser("run", help="make one night now")
+    commands: Any = parser.add_subparsers(required=True, metavar="COMMAND")
+    once = commands.add_parser("run", help="make one night now", **NIGHT, examples=RUN_EXAMPLES)
     add_options(once)
     once.add_argument("--night", metavar="YYYY-MM-DD", type=day, help="the date to give it (default: today)")
-    once.add_argument("--verbose", action="store_true", help="print what the stages print")
     once.set_defaults(action=run)
-    scheduled = commands.add_parser("serve", help="make nights on a schedule, on this machine")
+    help_text = "make nights on a schedule, on this machine"
+    scheduled = commands.add_parser("serve", help=help_text, **NIGHT, examples=SERVE_EXAMPLES)
     add_options(scheduled)
     serve.add_arguments(scheduled)
     scheduled.set_defaults(action=lambda chosen: serve.serve(chosen, FLOW, parameters(chosen)))
@@ -66,7 +79,7 @@ def run(arguments: Namespace) -> None:
     from flows.nightly.flow import nightly
     from flows.server import api
 
-    with api(verbose=arguments.verbose):
+    with api(verbose=is_verbose()):
         try:
             nightly(**chosen, night=arguments.night)
         except CancelledRun:

@@ -1,4 +1,4 @@
-"""lm-eval's index of tasks, restricted to the folders that name the task wanted.
+"""lm-eval's index of tasks, restricted to the folders that name the task wanted, and to the project's own.
 
 The harness parses its 14,000 task files to know their names, which takes it longer than to load a small model. A task,
 a group or a tag can only be defined by a file in which its name stands, so a search through the files' text leaves a
@@ -21,6 +21,8 @@ from tasks.zoo import TASKS_FOLDER
 from wudi.settings import nearest
 
 HARNESS = Path(lm_eval.__file__).parent / "tasks"
+OWN = Path("lm_eval_tasks")
+"""A project's own tasks; a name of the harness's means the one here."""
 
 
 def load(name: str) -> dict[str, Any]:
@@ -76,8 +78,8 @@ def is_complete(manager: TaskManager, name: str) -> bool:
 
 
 def restricted_to(folders: list[str]) -> TaskManager:
-    """An index of the zoo's tasks and of some folders of the harness."""
-    return TaskManager(include_path=[str(TASKS_FOLDER), *folders], include_defaults=False)
+    """An index of the zoo's tasks, of some folders of the harness and of the project's own tasks."""
+    return TaskManager(include_path=[str(TASKS_FOLDER), *folders, OWN], include_defaults=False)
 
 
 def folders_naming(name: str) -> list[str]:
@@ -104,16 +106,26 @@ def task_files() -> dict[Path, list[Path]]:
 
 
 def whole_index(name: str) -> TaskManager:
-    """The index of the whole harness, in which the name must be."""
-    manager = TaskManager(include_path=str(TASKS_FOLDER))
+    """The index of the whole harness and of the project's own tasks, in which the name must be."""
+    manager = TaskManager(include_path=[str(TASKS_FOLDER), OWN])
     if name in manager.all_tasks:
         return manager
     raise ParamsError(
-        f"params.yaml: evaluation.benchmarks: lm-eval has no task {name!r}; {near(name, manager.all_tasks)}"
+        f"params.yaml: evaluation.benchmarks: lm-eval has no task {name!r}; {near(name, manager.all_tasks)}{unread()}"
     )
 
 
 def near(name: str, known: Collection[str]) -> str:
     """The nearest task name; all 14,000 of them are too many to list."""
     hint = nearest(name, sorted(known))
-    return hint if hint.startswith("did you mean") else "`lm-eval ls tasks` lists them"
+    return hint if hint.startswith("did you mean") else f"`lm-eval ls tasks` lists them, and your own lie in {OWN}/"
+
+
+def unread() -> str:
+    """What keeps a task of the project's own from being read; the harness leaves out such a file without a word."""
+    for file in sorted(OWN.rglob("*.yaml")):
+        try:
+            load_yaml(file, resolve_func=False, recursive=True)
+        except Exception as error:  # of a file that may hold anything
+            return f"; {file} cannot be read: {' '.join(str(error).split())}"
+    return ""

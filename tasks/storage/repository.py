@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wudi.errors import WudiError
+from wudi.settings import nearest
 
 if TYPE_CHECKING:  # DVC takes most of a second, which a mistake on the command line must not cost
     from dvc.repo import Repo
     from dvc_data.hashfile.db import HashFileDB
+
+ADD = "`dvc remote add --default NAME URL` makes one"
 
 
 @contextmanager
@@ -18,7 +21,7 @@ def locked_repository() -> Iterator["Repo"]:
     Raises:
         WudiError: There is none, or DVC cannot do what is asked of it.
     """
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo, lock_repo
     from dvc.scm import Git
 
@@ -29,6 +32,10 @@ def locked_repository() -> Iterator["Repo"]:
                     f"{repo.root_dir}: is no git repository, so there is no telling what is needed; `git init`"
                 )
             yield repo
+    except NotDvcRepoError:
+        raise WudiError(
+            ".: in no DVC repository; run this in the project's root folder, or make it one with `dvc init`"
+        ) from None
     except DvcException as error:
         raise WudiError(f"DVC: {reasons(error)}") from None
 
@@ -48,6 +55,9 @@ def remote_objects(repo: "Repo", name: str | None) -> "HashFileDB":
     Raises:
         WudiError: The remote does not answer, or holds nothing, as one that is not mounted does.
     """
+    known = list(repo.config["remote"])
+    if name is not None and name not in known:
+        raise WudiError(f"remote {name}: DVC knows none of that name; {nearest(name, known) if known else ADD}")
     remote = repo.cloud.get_remote(name)
     try:
         there = remote.fs.exists(remote.odb.path)

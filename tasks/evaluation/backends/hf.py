@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -161,8 +162,11 @@ def device_of(evaluation: Evaluation) -> str:
     try:
         torch.zeros(1, device=evaluation.device).item()
     except (RuntimeError, AssertionError) as error:
-        problem = str(error).splitlines()[0]
-        raise ParamsError(f"params.yaml: evaluation.device: got {evaluation.device!r}; {problem}") from None
+        problem = shorten(str(error), 60, placeholder=" ...")
+        raise ParamsError(
+            f"params.yaml: evaluation.device: got {evaluation.device!r}, which torch cannot use here ({problem}); "
+            "takes auto (a GPU where there is one), cpu, cuda, or one GPU as cuda:1"
+        ) from None
     return evaluation.device
 
 

@@ -1,0 +1,1 @@
+"""The screenshots and plots of the docs, taken of a real run: `python -m docs.picturing`, or `make pictures`."""

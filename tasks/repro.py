@@ -1,0 +1,60 @@
+"""Run what is out of date and print the leaderboard: `python -m tasks.repro`, which is what `make repro` does."""
+
+import logging
+import sys
+
+from tasks import paths
+from tasks.console import command, console
+from wudi.commands.arguments import Arguments, is_verbose
+
+EXAMPLES = (
+    ("python -m tasks.repro", "all that an edit of params.yaml touches, and the table"),
+    ("python -m tasks.repro evaluate_recipe@wudi", "one stage with what it needs"),
+    ("python -m tasks.repro --verbose", "with DVC's own lines, and all that libraries print"),
+    ("dvc repro", "the same without the table: DVC's own command, with its options"),
+)
+
+
+def main() -> None:
+    """Run DVC, and show what has come of it; its status is this command's."""
+    parser = Arguments(
+        prog="python -m tasks.repro",
+        description="Run the stages of dvc.yaml that are out of date, one after another, each with a line of what it\n"
+        "did, and print the leaderboard. Interrupted or failed, it goes on where it was.",
+        reads="dvc.yaml, dvc.lock, params.yaml, and what the stages read",
+        writes="what the stages write, and dvc.lock",
+        examples=EXAMPLES,
+        notes="`python -m flows.pipeline` runs the same stages side by side.",
+    )
+    parser.add_argument("targets", metavar="STAGE", nargs="*", help="stages to bring up to date; default: all")
+    targets = parser.parse_args().targets
+    if status := reproduce(targets):
+        sys.exit(status)
+    if not targets or "record" in targets:
+        show_leaderboard()
+
+
+def reproduce(targets: list[str]) -> int:
+    """Run `dvc repro` in this process; its bars and errors are shown, its lines about each of its steps are not."""
+    from dvc.cli import main as dvc
+    from dvc.logger import set_loggers_level
+
+    with set_loggers_level(logging.INFO if is_verbose() else logging.WARNING):
+        return dvc(["repro", *targets])
+
+
+def show_leaderboard() -> None:
+    """Print the table, where there is one."""
+    if not paths.LEADERBOARD.is_file():
+        return
+    from tasks.leaderboard.__main__ import current
+    from tasks.leaderboard.show import print_leaderboard
+    from tasks.params import load_params
+
+    table = current(load_params())
+    console.print()
+    print_leaderboard(console, table)
+
+
+if __name__ == "__main__":
+    command(main)
