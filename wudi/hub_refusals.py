@@ -53,7 +53,7 @@ def paragraph(status: int | None, kinds: set[str], reason: str) -> str:
         return "offline mode is on (HF_HUB_OFFLINE); unset it, or see with --dry what would be pushed"
     if status == 401 and "RepositoryNotFoundError" not in kinds:
         return "the Hub does not accept the token; log in anew with `hf auth login`, or set HF_TOKEN to a valid one"
-    if status in (401, 402, 403, 404):
+    if status in (401, 403, 404):
         return (
             f"the Hub refuses to write there ({reason}); takes a token with write permission for that owner "
             f"({TOKENS}), by `hf auth login` or HF_TOKEN, or a repository of your own"

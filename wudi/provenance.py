@@ -9,6 +9,8 @@ from wudi.folder import LocalFolder, read_json
 from wudi.work_folder import WorkFolder
 
 FILE = "source.json"
+PASSWORD = re.compile(r"(?<=://)[^/@:]*:[^/@]*@")
+"""What a URL has before its host (sftp://me:secret@host): nothing to publish."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ def provenance(folder: Path | None) -> Provenance | None:
     except WudiError:  # some other program's
         return None
     source, commit = record.get("source"), record.get("commit")
-    return Provenance(source, commit if isinstance(commit, str) else None) if isinstance(source, str) else None
+    if not isinstance(source, str):
+        return None
+    return Provenance(PASSWORD.sub("", source), commit if isinstance(commit, str) else None)
 
 
 def copy_provenance(source: Path | None, target: WorkFolder) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import ModelInfo
 
-UNHARMED = (".gitattributes", CARD, "LICENSE")
+HARMLESS = {".gitattributes", CARD, "LICENSE"}
 """What may lie in a repository that holds no model yet."""
 LISTED = 5
 
@@ -124,14 +124,10 @@ def push(
         WudiError: There is no token or one that may not write there, the repository holds something else, or the Hub
             refuses or does not answer.
     """
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     check_repository(repository)
-    token = get_token()
-    if token is None:
-        raise WudiError(f"no token for the Hub is here; make one that may write at {TOKENS}, and run `hf auth login`")
-    if not (token.isascii() and token.isprintable()) or " " in token:
-        raise WudiError("the token for the Hub holds what no token has; set HF_TOKEN anew, or run `hf auth login`")
+    token = hub_token()
     with refusals(repository, token):
         api = HfApi(token=token)
         check_rights(api, repository.partition("/")[0])
@@ -155,6 +151,22 @@ def push(
     return Pushed(f"{api.endpoint}/{repository}{tree}", commit.oid)
 
 
+def hub_token() -> str:
+    """The token of `hf auth login` or HF_TOKEN.
+
+    Raises:
+        WudiError: There is none, or it cannot be one.
+    """
+    from huggingface_hub import get_token
+
+    token = get_token()
+    if token is None:
+        raise WudiError(f"no token for the Hub is here; make one that may write at {TOKENS}, and run `hf auth login`")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise WudiError("the token for the Hub holds what no token has; set HF_TOKEN anew, or run `hf auth login`")
+    return token
+
+
 def check_rights(api: "HfApi", owner: str) -> None:
     """See that the token may write to an owner's repositories, as far as the Hub tells before one tries.
 
@@ -165,11 +177,13 @@ def check_rights(api: "HfApi", owner: str) -> None:
     token = (found.get("auth") or {}).get("accessToken") or {}
     orgs = {org["name"]: org.get("roleInOrg") for org in found.get("orgs") or []}
     own = [found["name"], *(name for name, role in orgs.items() if role != "read")]
-    if token.get("role") == "read":
+    role = token.get("role")
+    if role == "read":
         raise WudiError(
             f"the token of {found['name']} may only read; make one that may write at {TOKENS}, and run `hf auth login`"
         )
-    if owner.casefold() not in map(str.casefold, own):
+    # Of a fine-grained token not all organizations are listed: there the Hub's own answer decides.
+    if role == "write" and owner.casefold() not in map(str.casefold, own):
         raise WudiError(f"{owner}: is not yours to write to; the token is for {', '.join(own)}: name one of those")
 
 
@@ -179,7 +193,7 @@ def prepared(api: "HfApi", repository: str, *, private: bool, branch: str | None
     Raises:
         WudiError: It is public and was to be private, or holds something else than a merge.
     """
-    from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         found = api.model_info(repository)
@@ -191,16 +205,33 @@ def prepared(api: "HfApi", repository: str, *, private: bool, branch: str | None
             f"{repository}: is there already, and public; make it private on the Hub, or leave out --private"
         )
     if branch is not None:
-        api.create_branch(repository, branch=branch, exist_ok=True)
-        found = api.model_info(repository, revision=branch)
-    foreign = sorted(files(found) - set(UNHARMED))
-    if foreign and RECORD not in foreign:
-        shown = ", ".join(foreign[:LISTED])
-        raise WudiError(
-            f"{repository}: holds something else than a merge ({shown}), with which this one would be mixed; name "
-            "another repository, or a branch that has nothing of it"
-        )
+        try:
+            found = api.model_info(repository, revision=branch)
+        except RevisionNotFoundError:
+            check_content(repository, found)  # which the new branch would begin with
+            api.create_branch(repository, branch=branch, exist_ok=True)
+            found = api.model_info(repository, revision=branch)
+    check_content(repository, found)
     return found
+
+
+def check_content(repository: str, found: "ModelInfo") -> None:
+    """See that a repository holds a merge or nothing.
+
+    Raises:
+        WudiError: It holds something else.
+    """
+    foreign = sorted(files(found) - HARMLESS)
+    if foreign and RECORD not in foreign:
+        raise something_else(repository, ", ".join(foreign[:LISTED]))
+
+
+def something_else(repository: str, shown: str) -> WudiError:
+    """The refusal of a repository with other content."""
+    return WudiError(
+        f"{repository}: holds something else than a merge ({shown}), with which this one would be mixed; name another "
+        "repository, or a branch that has nothing of it"
+    )
 
 
 def files(found: "ModelInfo") -> set[str]:
@@ -209,10 +240,17 @@ def files(found: "ModelInfo") -> set[str]:
 
 
 def leftovers(api: "HfApi", repository: str, found: "ModelInfo", names: Collection[str]) -> Iterator[str]:
-    """What an earlier push wrote and this one does not: shards of another number would be taken for the model's."""
+    """What an earlier push wrote and this one does not: shards of another number would be taken for the model's.
+
+    Raises:
+        WudiError: The merge.json there is none of a merge.
+    """
     there = files(found) - set(names)
     if not there or RECORD not in files(found):
         return
     place = Path(api.hf_hub_download(repository, RECORD, revision=found.sha))
-    earlier = read_record(place.parent)
+    try:
+        earlier = read_record(place.parent)
+    except WudiError:
+        raise something_else(repository, f"a {RECORD} of another kind") from None
     yield from sorted(there & {*earlier["outputs"], *earlier["files"]})

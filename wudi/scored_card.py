@@ -31,7 +31,7 @@ class Scores:
     """What one model scored on each benchmark, and as a percentage of each benchmark's expert where that is known."""
 
     evaluations: Sequence[Mapping[str, Any]]
-    normalised: Mapping[str, str]
+    normalised: Mapping[str, float]
 
 
 def read_scores(file: Path, outputs: Mapping[str, str], results: Path | None = None) -> Scores:
@@ -43,19 +43,24 @@ def read_scores(file: Path, outputs: Mapping[str, str], results: Path | None = N
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         evaluations = content["evaluations"]
-        usable = bool(evaluations) and all(entry.keys() >= NEEDED for entry in evaluations)
+        usable = bool(evaluations) and all(map(is_score, evaluations))
     except OSError as error:
         raise WudiError(f"{file}: cannot be read ({error.strerror}); takes scores/NAME.json") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         usable = False
     if not usable:
         raise WudiError(f"{file}: holds no scores; takes scores/NAME.json, as `python -m tasks.evaluate` writes it")
-    if {entry["model_sha256"] for entry in evaluations} != {model_sha256(outputs)}:
+    if any(entry["model_sha256"] != model_sha256(outputs) for entry in evaluations):
         raise WudiError(
             f"{file}: holds the scores of other weights than these; evaluate this model (`python -m tasks.evaluate "
             "recipe NAME`), or name its own scores"
         )
     return Scores(evaluations, {} if results is None else normalised_scores(results, file.stem))
+
+
+def is_score(entry: Mapping[str, Any]) -> bool:
+    """Whether this is what one benchmark gave."""
+    return entry.keys() >= NEEDED and isinstance(entry["score"], int | float)
 
 
 def model_sha256(outputs: Mapping[str, str]) -> str:
@@ -64,7 +69,7 @@ def model_sha256(outputs: Mapping[str, str]) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
-def normalised_scores(results: Path, model: str) -> dict[str, str]:
+def normalised_scores(results: Path, model: str) -> dict[str, float]:
     """A model's normalised scores from a leaderboard: by benchmark, and under `mean`.
 
     Raises:
@@ -79,7 +84,11 @@ def normalised_scores(results: Path, model: str) -> dict[str, str]:
         known = ", ".join(str(name) for name in rows if name) or "none"
         raise WudiError(f"{results}: has no row of {model}, after which the score file is named; it has {known}")
     end = "_normalised"
-    return {name.removesuffix(end): value for name, value in rows[model].items() if name.endswith(end) and value}
+    given = {name: value for name, value in rows[model].items() if name and name.endswith(end) and value}
+    try:
+        return {name.removesuffix(end): float(value) for name, value in given.items()}
+    except ValueError as error:
+        raise WudiError(f"{results}: {model}: {error}; takes the file as `python -m tasks.record` writes it") from None
 
 
 def scored_card(card: str, name: str, scores: Scores) -> str:
@@ -124,11 +133,11 @@ def section(scores: Scores) -> str:
     }
     measured = f"Measured with {', '.join(sorted(versions))}." if versions else ""
     normalised = "Normalised scores are percentages of what each benchmark's own expert scores; 100 is as good."
-    mean = f" Their mean is {float(scores.normalised['mean']):.1f}." if "mean" in scores.normalised else ""
+    mean = f" Their mean is {scores.normalised['mean']:.1f}." if "mean" in scores.normalised else ""
     return f"## Evaluation\n\n{table}\n\n{measured}\n{normalised + mean if scores.normalised else ''}".rstrip() + "\n"
 
 
-def row(entry: Mapping[str, Any], normalised: Mapping[str, str]) -> list[str]:
+def row(entry: Mapping[str, Any], normalised: Mapping[str, float]) -> list[str]:
     """One benchmark's line."""
     few, error, asked, there = (entry.get(key) for key in ("num_fewshot", "stderr", "questions", "questions_available"))
     share = normalised.get(entry["benchmark"])
@@ -140,5 +149,5 @@ def row(entry: Mapping[str, Any], normalised: Mapping[str, str]) -> list[str]:
         f"{entry['score']:.4f}",
         "" if error is None else f"{error:.4f}",
         "" if asked is None else f"{asked}" if there in (None, asked) else f"{asked} of {there}",
-        "" if share is None else f"{float(share):.1f}",
+        "" if share is None else f"{share:.1f}",
     ]

@@ -18,7 +18,7 @@ import pytest
 
 from tasks.doctor import examine
 from tests.conftest import ROOT
-from tests.tasks.hub_server import HubServer, Repository
+from tests.tasks.hub_server import Fault, HubServer, Repository
 from tests.tasks.small_project import make_project
 
 TOKEN = "hf_a-secret-that-nobody-is-shown"
@@ -172,6 +172,7 @@ def test_the_hub_is_asked_and_a_server_that_hangs_holds_up_nothing(tmp_path: Pat
         variables = {"HF_ENDPOINT": hub.url, "PREFECT_API_URL": f"{url}/hangs"}
         open_to_all = found(tmp_path, **variables)
         hub.repositories["us/math"].terms = "another-token"
+        hub.faults.append(Fault("whoami", status=401))
         gated = found(tmp_path, HF_TOKEN=TOKEN, **variables | {"PREFECT_API_URL": f"{url}/locked"})
     assert open_to_all["Hub models"]["text"] == "all 2 can be read"
     assert open_to_all["room"]["state"] == "problem"
@@ -181,4 +182,5 @@ def test_the_hub_is_asked_and_a_server_that_hangs_holds_up_nothing(tmp_path: Pat
     assert "experts.math" in gated["Hub models"]["text"]
     assert "accept its terms" in gated["Hub models"]["text"]
     assert "PREFECT_API_KEY" in gated["Prefect"]["remedy"]
-    assert gated["Hub token"]["state"] != "ok"
+    assert gated["Hub token"]["state"] == "problem"
+    assert "status 401" in gated["Hub token"]["text"]

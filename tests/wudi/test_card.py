@@ -151,6 +151,17 @@ def test_what_became_of_tokens_is_told_and_part_of_the_recipe(tmp_path: Path, po
     assert recipe_in(card)["merge"]["vocabulary"] == policy
 
 
+def test_a_password_in_a_source_is_published_nowhere(trio: Trio, tmp_path: Path) -> None:
+    sources = ["sftp://me:secret@host/base", "abfs://container@account/math", "s3://bucket/code", "./law"]
+    for folder, source in zip([trio[0], *trio[1]], sources, strict=True):
+        (folder / "source.json").write_text(json.dumps({"source": source}))
+    merged = run(*trio, tmp_path / "merged", AVERAGE).out
+    for file in (CARD, "merge.json"):
+        text = (merged / file).read_text()
+        assert "secret" not in text
+        assert all(source in text for source in ("sftp://host/base", *sources[1:]))
+
+
 def test_the_paper_is_a_link_by_which_the_hub_finds_it(trio: Trio, tmp_path: Path) -> None:
     text = card_of(trio, tmp_path / "merged", {"method": "wudi", "iterations": 2}).text
     assert "[arXiv 2503.08099](https://arxiv.org/abs/2503.08099)" in text

@@ -187,7 +187,7 @@ def test_params_yaml_takes_it_once_its_benchmarks_are_named(convert: Any, tmp_pa
             {},
             [
                 "tokenizer.pad_to_multiple_of: rows are the base's here, and those of added tokens follow them",
-                "chat_template: the base's stays; put another one into the merged folder as chat_template.jinja",
+                "chat_template: the base's stays; for another one, have it in the base's folder as chat_template.jinja",
             ],
         ),
         (
@@ -231,7 +231,7 @@ PUBLISHED = {
         dtype: float16
         """,
         {"method": "slerp", "t": 0.5},
-        2,
+        3,
     ),
     "three at different densities": (
         """
@@ -280,6 +280,8 @@ def test_values_that_do_not_differ_are_no_loss(convert: Any) -> None:
     found = convert(config("ties", models=same))
     assert (found.recipe["density"], found.recipe["weights"]) == (0.5, {"math": 0.5, "code": 0.5})
     assert not found.lost
+    shadowed = two(weight=[{"value": 0.5}, {"filter": "mlp", "value": 0.25}])
+    assert not convert(config("task_arithmetic", models=shadowed)).lost
 
 
 def test_what_has_another_meaning_or_none_is_told_too(convert: Any) -> None:
@@ -328,6 +330,26 @@ def test_one_slice_over_all_layers_is_a_merge_of_models(convert: Any) -> None:
     assert found.recipe == {"method": "slerp", "t": 0.25}
     assert list(found.params["experts"]) == ["base-2", "code"]
     assert "slices[0].sources[1].layer_range: taken for all layers of the model: see that it has 32" in found.err
+    assert found.lost == [
+        "--base: config, tokenizer and chat template are those of org/root here; mergekit takes org/base's"
+    ]
+
+
+def test_to_a_slice_the_base_is_not_added(convert: Any) -> None:
+    sources = [{"model": f"org/{name}", "layer_range": [0, 32]} for name in ("math", "code")]
+    values = {"merge_method": "linear", "base_model": "org/base", "parameters": {"weight": 1}}
+    assert convert(values | {"slices": [{"sources": sources}]}).recipe["scale"] == 0.5
+    models = [{"model": source["model"]} for source in sources]
+    assert convert(values | {"models": models}).recipe["scale"] == pytest.approx(1 / 3)
+
+
+def test_nothing_is_downloaded_into_a_folder_that_is_merged(convert: Any, tmp_path: Path) -> None:
+    for name in ("math", "base"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+    models = [{"model": name, "parameters": {"weight": 1}} for name in ("org/math", "own/math", "own/base")]
+    found = convert(config("task_arithmetic", models=models))
+    assert shlex.split(found.command)[2:6] == ["./base-2", "./math-2", "./own/math", "./own/base"]
+    assert "#   hf download org/math --local-dir ./math-2\n" in found.text
 
 
 @pytest.mark.parametrize("base", [(), ("--base", "{0}"), ("--base", "{1}")])
@@ -377,6 +399,9 @@ def test_a_linear_merge_is_the_same_from_wherever_it_is_seen(
         (config("ties", parameters=[1]), "parameters: got [1]; takes a mapping"),
         (config("ties", models=two(density=[])), "models[0].parameters.density: got an empty list"),
         (config("slerp"), "base_model: slerp merges models by their angle"),
+        (config("ties", slices=[{"sources": []}]), "models and slices: stand side by side; takes one of them"),
+        (config("ties", models=[{"model": "s3://bucket/math"}]), "models[0].model: got 's3://bucket/math'; takes a"),
+        (config("ties", base_model="org/base+org/lora"), "base_model: got org/base+org/lora; takes a model without"),
         (config("linear", parameters={"normalize": False, "weight": 1}), "got false with weights that add up to 3"),
         (config("breadcrumbs_ties", models=two(density=0.5)), "drops outliers and elects signs, which no method here"),
         (
@@ -402,6 +427,27 @@ def test_what_cannot_be_carried_at_all_is_one_paragraph(
     said = str(stopped.value)
     assert said.startswith("error: config.yml: ") and says in said and "\n" not in said
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("base", "says"),
+    [
+        ("zoo:base", "--base: got 'zoo:base'; takes a model of the Hub, OWNER/NAME"),
+        ("s3://bucket/base", "--base: got 's3://bucket/base'; takes a model of the Hub, OWNER/NAME"),
+        ("org/root+org/lora", "--base: got org/root+org/lora; takes a model without an adapter"),
+        ("", "--base: got ''; takes the name of a model"),
+        ("org/base", "--base: got org/base, which is one of those that karcher merges"),
+        ("org/math", "--base: got org/math, which is one of those that karcher merges"),
+    ],
+)
+def test_what_models_cannot_be_seen_from(convert: Any, base: str, says: str) -> None:
+    with pytest.raises(SystemExit, match=re.escape(says)):
+        convert(config("karcher"), "--base", base)
+
+
+def test_keys_of_any_kind_are_told(convert: Any) -> None:
+    found = convert(config("ties", parameters={1: 2, "x": 3}))
+    assert all(f"parameters.{key}: mergekit's ties does not read it" in found.err for key in (1, "x"))
 
 
 def test_a_file_is_written_once(convert: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,6 +136,15 @@ def test_a_branch_is_made(hub: UploadHub, merged: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.startswith(f"{hub.url}/lab/merged/tree/v2 is at ")
 
 
+def test_a_branch_that_would_begin_with_something_else_is_not_made(hub: UploadHub, merged: Path) -> None:
+    repository = hub.put(REPOSITORY, {"pytorch_model.bin": b"weights"})
+    assert "holds something else than a merge (pytorch_model.bin)" in refused(merged, "--revision", "v2")
+    assert set(repository.branches) == {"main"}
+    repository.branches["empty"] = {".gitattributes": b""}
+    push(merged, "--revision", "empty")
+    assert set(contents(merged)) < set(repository.branches["empty"])
+
+
 def test_scores_are_in_the_metadata_and_in_the_text_and_a_download_verifies(
     hub: UploadHub, merged: Path, tmp_path: Path
 ) -> None:
@@ -162,7 +171,7 @@ def test_scores_are_in_the_metadata_and_in_the_text_and_a_download_verifies(
 
 @pytest.mark.parametrize(("declared", "found"), [("mit", "mit"), ("llama2", None)])
 def test_a_license_that_all_models_declare_on_the_hub_is_the_merge_s(
-    hub: UploadHub, tmp_path: Path, declared: str, found: str | None
+    hub: UploadHub, tmp_path: Path, declared: str, found: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = random_tensors(0)
     folders = [write_model(tmp_path / "base", base), write_model(tmp_path / "math", moved(base, 1))]
@@ -171,6 +180,8 @@ def test_a_license_that_all_models_declare_on_the_hub_is_the_merge_s(
         hub.repositories[f"org/{folder.name}"] = Repository(branches=branches, card={"license": own})
         (folder / "source.json").write_text(json.dumps({"source": f"org/{folder.name}", "commit": "c0ffee"}))
     merged = run(folders[0], folders[1:], tmp_path / "merged", {"method": "average"}).out
+    push(merged, "--dry")
+    assert "The push asks the Hub for the models' licenses" in capsys.readouterr().out and not hub.requests
     push(merged)
     card = ModelCard(hub.repositories[REPOSITORY].branches["main"]["README.md"].decode())
     assert card.data.license == found
@@ -186,6 +197,7 @@ def test_dry_shows_everything_and_asks_nobody(
     out = capsys.readouterr().out
     assert out.startswith((merged / "README.md").read_text())
     assert f"would be pushed to {REPOSITORY}; nothing was" in out
+    assert "asks the Hub" not in out
     sizes = {line.split()[0]: int(line.split()[-1].replace(",", "")) for line in out.splitlines() if ".json " in line}
     assert sizes["config.json"] == (merged / "config.json").stat().st_size
     assert not hub.requests
@@ -220,6 +232,7 @@ def test_a_commit_that_breaks_off_is_no_half_model_and_the_next_push_sends_no_we
         ("commit", 500, "the Hub did not answer as it should (as the test wants it)"),
         ("validate-yaml", 400, "the Hub refuses what is sent"),
         ("whoami", 429, "the Hub asks to wait"),
+        ("preupload", 402, "the Hub refuses what is sent"),
     ],
 )
 def test_what_the_hub_refuses_is_one_paragraph(
@@ -252,11 +265,20 @@ def test_rights_are_known_before_a_byte_is_sent(
     assert hub.requests == ["GET /api/whoami-v2"]
 
 
+def test_where_a_fine_grained_token_may_write_is_for_the_hub_to_say(hub: UploadHub, merged: Path) -> None:
+    hub.role = "fineGrained"
+    push(merged, repository="unlisted/model")
+    assert len(hub.repositories["unlisted/model"].commits) == 1
+
+
 def test_a_repository_of_something_else_is_not_mixed_up(hub: UploadHub, merged: Path) -> None:
     files = {".gitattributes": b"", "pytorch_model.bin": b"weights", "config.json": b"{}"}
     hub.put(REPOSITORY, files)
     assert "holds something else than a merge (config.json, pytorch_model.bin)" in refused(merged)
     assert hub.repositories[REPOSITORY].branches["main"] == files
+    hub.put(REPOSITORY, {"merge.json": b"{}", "pytorch_model.bin": b"weights"})
+    assert "holds something else than a merge (a merge.json of another kind)" in refused(merged)
+    assert not hub.repositories[REPOSITORY].commits
 
 
 def test_what_is_to_be_private_is_not_pushed_to_a_public_repository(hub: UploadHub, merged: Path) -> None:
@@ -276,6 +298,8 @@ def test_without_a_token_or_a_network(
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
     assert "no token for the Hub is here" in refused(merged)
+    assert "no token for the Hub is here" in refused(tmp_path / "none")  # before a file is looked at
+    assert "no such folder" in refused(tmp_path / "none", "--dry")
     assert not hub.requests
 
 
@@ -335,9 +359,13 @@ def test_scores_that_are_not_this_model_s(merged: Path, tmp_path: Path) -> None:
     other = scores(tmp_path, merged, model_sha256=hashlib.sha256(b"another").hexdigest())
     assert "holds the scores of other weights than these" in refused(merged, "--scores", str(other))
     assert "holds no scores" in refused(merged, "--scores", str(merged / "config.json"))
+    assert "holds no scores" in refused(merged, "--scores", str(scores(tmp_path, merged, score=None)))
     assert "cannot be read" in refused(merged, "--scores", str(tmp_path / "none.json"))
     board = ["--results", str(tmp_path / "leaderboard.csv")]
     assert "goes with --scores" in refused(merged, *board)
+    own = scores(tmp_path, merged)
+    (tmp_path / "leaderboard.csv").write_text("model,gsm8k_normalised\nmine,fair\n")
+    assert "could not convert string to float: 'fair'" in refused(merged, "--scores", str(own), *board)
     named = scores(tmp_path, merged).rename(tmp_path / "another.json")
     assert "has no row of another, after which the score file is named" in refused(
         merged, "--scores", str(named), *board

@@ -47,12 +47,12 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print or write the recipe; on stderr, what is lost and what differs."""
     from wudi.mergekit import Notes, convert, read_config
-    from wudi.mergekit.reference import source
+    from wudi.mergekit.reference import Reference
 
     notes = Notes()
     if options.out is not None and options.out.exists():
         raise WudiError(f"{options.out}: exists already; name a new file, and copy what you need out of it")
-    ancestor = None if options.base is None else source("--base", options.base)
+    ancestor = None if options.base is None else Reference.parse("--base", options.base).whole("--base")
     try:
         found = convert(read_config(options.config, notes), notes, ancestor)
     except WudiError as error:
@@ -80,7 +80,7 @@ def by_hand(found: "Conversion") -> list[str]:
     """The commands that bring what is on the Hub, and merge."""
     experiment = found.experiment
     sources = {"base": experiment.base, **experiment.experts}
-    folders = {name: folder(name, source) for name, source in sources.items()}
+    folders = places(sources)
     called = short_names([folders[name] for name in experiment.experts])
     recipe = flags(found.recipe, dict(zip(experiment.experts, called, strict=True)))
     words = ["wudi", "merge", *folders.values(), *recipe]
@@ -98,11 +98,16 @@ def flags(recipe: Mapping[str, Any], called: Mapping[str, str]) -> list[str]:
     return ["--method", recipe["method"], *words]
 
 
-def folder(name: str, source: "Source") -> str:
-    """The folder that a model is in, or is brought to."""
+def places(sources: Mapping[str, "Source"]) -> dict[str, str]:
+    """The folder that each model is in, or is brought to, which is none of those."""
+    from wudi.fragment import names
     from wudi.mergekit.reference import is_folder
 
-    return source.source if is_folder(source) else f"./{name}"
+    found = {name: source.source for name, source in sources.items() if is_folder(source)}
+    brought = [name for name in sources if name not in found]
+    free = names(brought, taken=[Path(place).name for place in found.values()])
+    found |= {name: f"./{place}" for name, place in zip(brought, free, strict=True)}
+    return {name: found[name] for name in sources}
 
 
 def download(source: "Source", target: str) -> str:

@@ -44,11 +44,13 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Push, or show what would be pushed."""
-    from wudi.push import check_repository, package, push
+    from wudi.push import check_repository, hub_token, package, push
 
     check_repository(options.repository)
     if options.results is not None and options.scores is None:
         raise WudiError("--results: goes with --scores scores/NAME.json, whose name is the model's in the table")
+    if not options.dry:
+        hub_token()  # asked for before gigabytes are hashed
     found = package(options.folder, track=bar)
     if options.scores is not None:
         found = scored(found, options)
@@ -72,7 +74,11 @@ def scored(found: "Package", options: argparse.Namespace) -> "Package":
 
 def show(found: "Package", options: argparse.Namespace) -> None:
     """Print the card and the files with their sizes."""
+    from wudi.hub_license import asks_the_hub
+
     print(found.card)
+    if asks_the_hub(found.card, found.record):
+        print("The push asks the Hub for the models' licenses; if all are the same, the card has it too.\n")
     width = max(map(len, found.names))
     for name in found.names:
         print(f"{name:<{width}}  {found.size(name):>15,}")

@@ -17,6 +17,7 @@ PLACE = {
     errno.EROFS: "is on a disk that cannot be written; write elsewhere, or mount it for writing",
     errno.EISDIR: "is a folder where a file should be; move it away",
     errno.EEXIST: "is there already, but no folder; move it away",
+    errno.ENAMETOOLONG: "is too long a name; take a shorter one",
     errno.ENOTDIR: "is a file where a folder should be, or lies below one; move it away",
 }
 """Of one file or folder. Any other error of the system is one of this program."""

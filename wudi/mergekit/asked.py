@@ -85,7 +85,7 @@ class Asked:
             *((f"{entry.place}.parameters", entry.parameters) for entry in self.config.inputs),
         ]
         for place, values in places:
-            for name in sorted(values.keys() - self.read):
+            for name in sorted(values.keys() - self.read, key=str):
                 self.notes.tell(f"{place}.{name}", f"mergekit's {self.config.method} does not read it; left out")
 
 

@@ -56,6 +56,8 @@ def convert(config: Config, notes: Notes, ancestor: Source | None = None) -> Con
     recipe = method(asked)
     checked(recipe, list(experts))
     asked.tell_unread()
+    if (own := (config.base or config.inputs[0].model).model) != base:
+        notes.lose("--base", f"config, tokenizer and chat template are those of {base} here; mergekit takes {own}'s")
     (name,) = names([config.method], taken=["base", *experts])
     return Conversion(Experiment(base, experts, {name: recipe}, merge_section(config, notes)), recipe)
 
@@ -79,9 +81,10 @@ def models(config: Config, ancestor: Source | None) -> tuple[Source, dict[str, I
     inputs = {str(entry.model): entry for entry in config.inputs}
     if len(inputs) < len(config.inputs):
         raise WudiError("models: one of them is listed twice; takes each model once")
-    if config.base is not None and config.method in ALL_ARE_MERGED:  # mergekit adds the base to the models then
-        name = str(config.base)
-        inputs = {name: inputs.pop(name, Input("base_model", config.base, {})), **inputs}
+    own, name = config.base, str(config.base)
+    if own is not None and config.method in ALL_ARE_MERGED and (name in inputs or not config.is_sliced):
+        # mergekit adds the base to the models, though not to a slice
+        inputs = {name: inputs.pop(name, Input("base_model", own, {})), **inputs}
     base = base_of(config, ancestor)
     others = [entry for name, entry in inputs.items() if name != str(base)]
     if not others:
@@ -99,23 +102,35 @@ def base_of(config: Config, ancestor: Source | None) -> Source:
     Raises:
         WudiError: There is none, or it is a model that the method merges with others by their angle.
     """
-    own, method = config.base, config.method
-    if own is not None and own.lora is not None:
-        raise WudiError(f"base_model: got {own}; takes a model without an adapter: merge the two and name the result")
+    method, own = config.method, None if config.base is None else config.base.whole("base_model")
     if method in ("slerp", "karcher") or (method == "nuslerp" and own is None):
-        if ancestor is None:
-            raise WudiError(
-                f"base_model: {method} merges models by their angle, and here they are experts of another model, from "
-                "which all of them were fine-tuned; name that one: --base OWNER/NAME. It does not change the result"
-            )
-        return ancestor
+        return vantage(config, ancestor)
     if method == "linear":
-        return ancestor or (own or config.inputs[0].model).model
+        return ancestor or own or config.inputs[0].model.model
     if own is None:
         raise WudiError(f"base_model: is missing, and {method} needs one; write base_model: NAME into the file")
     if ancestor is not None:
         raise WudiError(f"base_model: is {own} already; leave out --base")
-    return own.model
+    return own
+
+
+def vantage(config: Config, ancestor: Source | None) -> Source:
+    """The model from which others are seen that are merged by their angle.
+
+    Raises:
+        WudiError: There is none, or it is one of them.
+    """
+    if ancestor is None:
+        raise WudiError(
+            f"base_model: {config.method} merges models by their angle, and here they are experts of another model, "
+            "from which all of them were fine-tuned; name that one: --base OWNER/NAME. It does not change their merge"
+        )
+    if str(ancestor) in map(str, [config.base, *(entry.model for entry in config.inputs)]):
+        raise WudiError(
+            f"--base: got {ancestor}, which is one of those that {config.method} merges, and an expert is another "
+            "model than the base; name another one of their shape, which does not change their merge"
+        )
+    return ancestor
 
 
 def short(entry: Input) -> str:

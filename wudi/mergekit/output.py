@@ -42,7 +42,9 @@ def vocabulary(config: Config, notes: Notes) -> str:
             if tokenizer.get(key):
                 notes.lose(f"tokenizer.{key}", "rows are the base's here, and those of added tokens follow them")
     if values.get("chat_template"):
-        notes.lose("chat_template", "the base's stays; put another one into the merged folder as chat_template.jinja")
+        notes.lose(
+            "chat_template", "the base's stays; for another one, have it in the base's folder as chat_template.jinja"
+        )
     if found in (None, "base", "union"):
         return "error" if found is None else str(found)
     if config.base is not None and Reference.parse(place, found) == config.base:

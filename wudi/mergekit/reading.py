@@ -23,6 +23,8 @@ KEYS = [
     "tokenizer",
     "chat_template",
 ]
+BUILDS = ("models", "slices", "modules")
+"""What mergekit builds a model of: one of these."""
 MODEL_KEYS = ["model", "parameters"]
 Parameters = Mapping[str, Any]
 
@@ -48,6 +50,11 @@ class Config:
     values: Mapping[str, Any]
     """The file itself, for what concerns data types and tokenizers."""
 
+    @property
+    def is_sliced(self) -> bool:
+        """Whether the models are sources of a slice, to which mergekit does not add the base."""
+        return bool(self.values.get("slices"))
+
 
 def read_config(file: Path, notes: Notes) -> Config:
     """Read a file of mergekit's.
@@ -61,6 +68,8 @@ def read_config(file: Path, notes: Notes) -> Config:
     method = values.get("merge_method")
     if not isinstance(method, str):
         raise WudiError(no_method(values))
+    if len(several := [key for key in BUILDS if values.get(key)]) > 1:
+        raise WudiError(f"{' and '.join(several)}: stand side by side; takes one of them")
     base, given = values.get("base_model"), parameters("parameters", values)
     if values.get("slices"):
         whole = one_slice(values["slices"])

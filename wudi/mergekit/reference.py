@@ -10,6 +10,8 @@ from wudi.errors import WudiError
 from wudi.fragment import Source
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:")
+"""What a URL begins with; one letter alone is a drive."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,16 @@ class Reference:
     def __str__(self) -> str:
         return f"{self.model}+{self.lora}" if self.lora else str(self.model)
 
+    def whole(self, place: str) -> Source:
+        """The model, where it has to be one without an adapter.
+
+        Raises:
+            WudiError: There is an adapter.
+        """
+        if self.lora is not None:
+            raise WudiError(f"{place}: got {self}; takes a model without an adapter: merge the two and name the result")
+        return self.model
+
 
 def source(place: str, value: Any) -> Source:
     """A path with its revision; a folder is told from a Hub id by being there, as mergekit does it.
@@ -48,17 +60,28 @@ def source(place: str, value: Any) -> Source:
     """
     if isinstance(value, Mapping) and isinstance(value.get("path"), str):
         revision = value.get("revision")
-        return Source(as_source(value["path"]), None if revision is None else str(revision))
+        return Source(as_source(place, value["path"]), None if revision is None else str(revision))
     if not isinstance(value, str) or not value or value.count("@") > 1:
         raise WudiError(f"{place}: got {value!r}; takes the name of a model: PATH or PATH@REVISION")
     path, _, revision = value.partition("@")
-    return Source(as_source(path), revision or None)
+    return Source(as_source(place, path), revision or None)
 
 
-def as_source(path: str) -> str:
-    """A path as a source of `params.yaml`, in which a folder starts with `./`, `/` or `~`."""
-    is_folder = Path(path).is_dir() or HUB_ID.fullmatch(path) is None
-    return f"./{path}" if is_folder and "://" not in path and not path.startswith((".", "/", "~")) else path
+def as_source(place: str, path: str) -> str:
+    """A path as a source of `params.yaml`, in which a folder starts with `./`, `/` or `~`.
+
+    Raises:
+        WudiError: It is a URL, or another source that mergekit does not have.
+    """
+    if path.startswith((".", "/", "~")):
+        return path
+    if Path(path).is_dir():
+        return f"./{path}"
+    if SCHEME.match(path):
+        raise WudiError(
+            f"{place}: got {path!r}; takes a model of the Hub, OWNER/NAME or OWNER/NAME@REVISION, or a folder"
+        )
+    return path if HUB_ID.fullmatch(path) else f"./{path}"
 
 
 def is_folder(found: Source) -> bool:

@@ -45,6 +45,8 @@ def by_filter(place: str, conditions: Sequence[Mapping[str, Any]], notes: Notes)
             raise WudiError(f"{where}: got {dict(condition)!r}; takes value, and filter beside it")
         name = condition.get("filter")
         values.setdefault(None if name in (None, "*") else str(name), one_number(where, condition["value"], notes))
+        if None in values:  # the first that fits a tensor counts, and this one fits all
+            break
     found = values.get(None, sum(values.values()) / len(values))
     if set(values.values()) != {found} or None not in values:
         filters = ", ".join(f"{name} {value:g}" for name, value in values.items() if name is not None)
