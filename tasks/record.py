@@ -5,6 +5,7 @@ from argparse import Namespace
 from tasks.console import command, quiet, step, warn
 from tasks.leaderboard import gather_files, write_results
 from tasks.leaderboard.finding import banner, cautions, finding, grouping
+from tasks.leaderboard.missing import PARTIAL_HELP
 from tasks.orphans import remove_orphans
 from tasks.params import load_params
 from wudi.commands.arguments import Arguments
@@ -36,8 +37,7 @@ def parse() -> Namespace:
         writes="results/",
         examples=EXAMPLES,
     )
-    partial_help = "leave out what is missing, such as a recipe that failed, and say so"
-    parser.add_argument("--partial", action="store_true", help=partial_help)
+    parser.add_argument("--partial", action="store_true", help=PARTIAL_HELP)
     return parser.parse_args()
 
 

@@ -4,7 +4,7 @@ import logging
 import sys
 
 from tasks import paths
-from tasks.console import command, console
+from tasks.console import command, console, errors
 from wudi.commands.arguments import Arguments, is_verbose
 
 EXAMPLES = (
@@ -12,6 +12,14 @@ EXAMPLES = (
     ("python -m tasks.repro evaluate_recipe@wudi", "one stage with what it needs"),
     ("python -m tasks.repro --verbose", "with DVC's own lines, and all that libraries print"),
     ("dvc repro", "the same without the table: DVC's own command, with its options"),
+)
+
+
+INTERRUPTED = 252
+"""DVC's status after Ctrl-C."""
+AFTER_FAILURE = (
+    "Mended, the same command goes on where it stopped. Until then `python -m tasks.leaderboard --partial` shows what "
+    "is there."
 )
 
 
@@ -29,6 +37,8 @@ def main() -> None:
     parser.add_argument("targets", metavar="STAGE", nargs="*", help="stages to bring up to date; default: all")
     targets = parser.parse_args().targets
     if status := reproduce(targets):
+        if status != INTERRUPTED:
+            errors.print(AFTER_FAILURE, markup=False)
         sys.exit(status)
     if not targets or "record" in targets:
         show_leaderboard()
@@ -47,7 +57,7 @@ def show_leaderboard() -> None:
     """Print the table, where there is one."""
     if not paths.LEADERBOARD.is_file():
         return
-    from tasks.leaderboard.__main__ import current
+    from tasks.leaderboard.current import current
     from tasks.leaderboard.show import print_leaderboard
     from tasks.params import load_params
 

@@ -9,6 +9,8 @@ from tasks import paths
 from tasks.leaderboard.load import stage
 from tasks.leaderboard.words import listing
 
+PARTIAL_HELP = "leave out what is missing, such as a recipe that failed, and say so"
+"""What `--partial` does."""
 OUTDATED = "measured with other settings"
 
 

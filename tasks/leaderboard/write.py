@@ -32,12 +32,8 @@ def write_results(board: Leaderboard, params: "Params") -> Path:
 
 
 def write_pictures(drawn: Mapping[str, "Picture"]) -> None:
-    """Write the pictures, and delete those of an earlier run that this one has not drawn.
-
-    Those of single recipes stand in the report alone, since `dvc plots` shows all that lies here, one below the other;
-    so does that of seconds, which are others at each run.
-    """
-    files = {f"{name}.png": picture.png for name, picture in drawn.items() if "/" not in name and name != "cost"}
+    """Write the pictures that have a file, and delete those of an earlier run that this one has not drawn."""
+    files = {f"{name}.png": picture.png for name, picture in drawn.items() if picture.png}
     for file, png in files.items():
         write(paths.PLOTS / file, png)
     for earlier in paths.PLOTS.glob("*.png"):

@@ -58,7 +58,7 @@ def blocks(name: str, table: pd.DataFrame, scales: Scales) -> Picture:
     title(axes, f"{short}: interference L by layer, before and after the merge", above=32)
     legend(axes, [sample(point) for point in LABELS], columns=3 if len(kinds) >= PANELS - 1 else 1, handle=2.4)
     heading = f"{name}: interference L by layer, before and after the merge"
-    return finish(figure, f"interference/{name}", heading, described(name, table))
+    return finish(figure, f"interference/{name}", heading, described(name, table), file=False)
 
 
 def name_panel(axes: "Axes", frame: Frame, kind: str, shown: str, share: str) -> None:

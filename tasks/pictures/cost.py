@@ -49,7 +49,7 @@ def cost(board: Leaderboard) -> Picture | None:
     crowd = any(not table["front"].all() for table in tables.values())
     legend(axes, samples(others=crowd), columns=2, handle=2, below=0.78 if without else 0.55)
     heading = "Mean normalised score against cost"
-    return finish(figure, "cost", heading, described(tables))
+    return finish(figure, "cost", heading, described(tables), file=False)
 
 
 def telling(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:

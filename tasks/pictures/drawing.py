@@ -136,19 +136,18 @@ def name_rows(axes: "Axes", names: Sequence[str], shown: Sequence[str] | None = 
             hover(label, name)
 
 
-def finish(figure: "Figure", key: str, heading: str, description: str) -> Picture:
-    """The picture, cut around everything drawn; `key` is its name among those of a page."""
+def finish(figure: "Figure", key: str, heading: str, description: str, *, file: bool) -> Picture:
+    """The picture, cut around everything drawn; `key` is its name among those of a page, `file` asks for a PNG too."""
     from matplotlib.transforms import Bbox
 
     # the extents that both forms are cut to are measured once, not by a trial drawing for each
     extents = figure.get_tightbbox().padded(MARGIN)
     extents = Bbox.from_extents(*(round(float(value), 2) for value in extents.extents))
-    buffers = {"png": io.BytesIO(), "svg": io.BytesIO()}
-    paper_ink = {"png": ink("paper"), "svg": "none"}
-    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None, "Format": None, "Type": None}}
-    for form, buffer in buffers.items():
-        figure.savefig(
-            buffer, format=form, dpi=DPI, bbox_inches=extents, facecolor=paper_ink[form], metadata=metadata[form]
-        )
-    svg = inline(buffers["svg"].getvalue(), key, heading, description)
-    return Picture(heading, description, buffers["png"].getvalue(), svg)
+
+    def saved(form: str, paper: str, **metadata: None) -> bytes:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=form, dpi=DPI, bbox_inches=extents, facecolor=paper, metadata=metadata)
+        return buffer.getvalue()
+
+    svg = inline(saved("svg", "none", Date=None, Creator=None, Format=None, Type=None), key, heading, description)
+    return Picture(heading, description, svg, saved("png", ink("paper"), Software=None) if file else None)

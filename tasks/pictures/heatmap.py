@@ -26,7 +26,7 @@ def heatmap(board: Leaderboard) -> Picture:
         tick.set_fontstyle("italic")
     heading = "Normalised score: 100 = the benchmark's expert"
     title(axes, heading)
-    return finish(figure, "heatmap", heading, described(board, table))
+    return finish(figure, "heatmap", heading, described(board, table), file=True)
 
 
 def cells_of(board: Leaderboard, table: pd.DataFrame, names: list[str], top: float) -> list[list[Cell]]:

@@ -30,9 +30,8 @@ def interference(table: pd.DataFrame) -> Picture:
     axes.get_yticklabels()[-1].set_fontstyle("italic")
     heading = "Interference left by the merge, in percent of the task vectors' sum"
     title(axes, heading)
-    return finish(
-        figure, "interference", heading, described({name: row[ALL] for name, row in rows.items() if name in recipes})
-    )
+    overall = {name: row[ALL] for name, row in rows.items() if name in recipes}
+    return finish(figure, "interference", heading, described(overall), file=True)
 
 
 def left_cell(name: str, kind: str, value: float | None) -> Cell:

@@ -20,7 +20,8 @@ def draw(board: Leaderboard) -> dict[str, Picture]:
     """Draw what there is to draw.
 
     The names are means, heatmap, cost (where seconds are known), similarity and similarity_kinds (where there are
-    cosines of two experts), interference and, for each recipe that has measured it, interference/RECIPE.
+    cosines of two experts), interference and, for each recipe that has measured it, interference/RECIPE. These last
+    have no file, since `dvc plots` shows all files one below the other, and cost has none, since it differs every run.
     """
     with style():
         return dict(drawn(board))

@@ -3,7 +3,6 @@
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from tasks.leaderboard.compare import LEVEL
@@ -38,7 +37,7 @@ def means(board: Leaderboard) -> Picture:
     for row, (name, (model, line)) in enumerate(zip(names, table.iterrows(), strict=True)):
         draw_bar(axes, row, name, line, ink(colour(board, str(model))))
     name_rows(axes, names)
-    limit = max(100.0, float(np.nanmax(table["high"], initial=0.0))) * ROOM
+    limit = float(table["high"].fillna(0.0).clip(lower=100.0).max()) * ROOM
     axes.set(xlim=(0, limit), ylim=(len(table) - 0.5, -0.5))
     words = "mean normalised score, 95 % interval (100 = the experts)"
     axes.set_xlabel(words, color=ink("faint"), fontsize=TEXT, loc="left")
@@ -46,7 +45,7 @@ def means(board: Leaderboard) -> Picture:
     name_colours(board, axes)
     heading = "Mean normalised score of each model"
     title(axes, heading)
-    return finish(figure, "means", heading, described(board, table))
+    return finish(figure, "means", heading, described(board, table), file=True)
 
 
 def intervals(board: Leaderboard) -> pd.DataFrame:

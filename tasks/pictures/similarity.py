@@ -40,7 +40,7 @@ def similarity(cosines: pd.DataFrame) -> Picture:
     figure, axes = grid(cells, names, names)
     heading = "Cosine between the experts' task vectors"
     title(axes, heading)
-    return finish(figure, "similarity", heading, extremes(values, names, pairs))
+    return finish(figure, "similarity", heading, extremes(values, names, pairs), file=True)
 
 
 def similarity_kinds(tables: Mapping[tuple[str, str], pd.DataFrame]) -> Picture:
@@ -69,7 +69,7 @@ def similarity_kinds(tables: Mapping[tuple[str, str], pd.DataFrame]) -> Picture:
         note(axes, left_out, below=0.12)
     heading = "Cosine between task vectors by kind of layer"
     title(axes, heading)
-    return finish(figure, "similarity_kinds", heading, extremes(overall, names, pairs))
+    return finish(figure, "similarity_kinds", heading, extremes(overall, names, pairs), file=True)
 
 
 def cosine_cell(value: float, whose: str, top: float) -> Cell:

@@ -108,7 +108,7 @@ def columns(past: "Past", board: Leaderboard) -> list[str]:
 
 def mean_rows(past: "Past", recipes: Sequence[str]) -> list[dict[str, Any]]:
     """The means of these recipes, the newest version first."""
-    from tasks.versions.report import score_table
+    from tasks.versions.rows import score_table
     from tasks.versions.version import MEAN
 
     places = [past.comparison.recipes.index(name) for name in recipes]

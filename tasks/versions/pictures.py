@@ -65,7 +65,7 @@ def lines(comparison: Comparison, name: str, benchmarks: Sequence[str]) -> Pictu
             0.35 + 0.045 * longest,
         )
     heading = "Mean score by version" if name == "mean" else "Score on each benchmark by version"
-    return finish(figure, f"versions/{name}", heading, described(comparison, benchmarks))
+    return finish(figure, f"versions/{name}", heading, described(comparison, benchmarks), file=False)
 
 
 def named_recipes(comparison: Comparison) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.leaderboard import gather_files, write_results
-from tasks.leaderboard.__main__ import current
+from tasks.leaderboard.current import current
 from tasks.leaderboard.finding import cautions, finding
 from tests.tasks.board_tools import edit_scores, printed
 from tests.tasks.small_project import ANSWERS, make_project, pattern

@@ -11,7 +11,7 @@ import pytest
 
 from tasks import paths
 from tasks.leaderboard import gather_files, write_results
-from tasks.leaderboard.__main__ import current
+from tasks.leaderboard.current import current
 from tasks.leaderboard.finding import finding
 from tasks.orphans import remove_orphans
 from tasks.params import Params

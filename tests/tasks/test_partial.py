@@ -9,7 +9,7 @@ import pytest
 
 from tasks import paths
 from tasks.leaderboard import Leaderboard, gather_files, write_results
-from tasks.leaderboard.__main__ import current
+from tasks.leaderboard.current import current
 from tasks.leaderboard.finding import banner, cautions, finding
 from tasks.leaderboard.table import as_csv, as_json, comparisons, metrics, tidy, wide
 from tasks.params import Params

@@ -61,6 +61,7 @@ def test_a_stage_that_fails_and_everything_that_dvc_says(project: Path) -> None:
     assert "Running stage 'greet'" in failed.stdout
     assert "params.yaml: not found" in failed.stderr
     assert "failed to reproduce 'record'" in failed.stderr
+    assert failed.stderr.rstrip().endswith("`python -m tasks.leaderboard --partial` shows what is there.")
     assert "More in" not in failed.stdout
     one = repro(project, "greet")
     assert one.returncode == 0

@@ -8,8 +8,8 @@ import pytest
 
 from tasks import paths
 from tasks.leaderboard import gather, gather_files
-from tasks.leaderboard.__main__ import current
 from tasks.leaderboard.answers import load_answers
+from tasks.leaderboard.current import current
 from tasks.leaderboard.table import wide
 from tasks.params import Params
 from tests.tasks.board_tools import edit_scores, printed
