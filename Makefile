@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor repro pull gc test gold long lint types bench bench-peers bench-evaluation system clean
+.PHONY: help setup doctor repro pull gc test gold long lint types bench bench-peers bench-evaluation pictures system clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench-peers: setup ## measure merges beside mergekit in its own environment
 
 bench-evaluation: setup ## measure evaluations beside lm-eval's own command line
 	python -m benchmarks.evaluation
+
+pictures: setup system ## make the pictures of the docs anew, from a few nights of the zoo in .cache/pictures
+	python -m docs.picturing .cache/pictures
 
 clean: ## remove the environment and caches, keep results
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache
