@@ -12,10 +12,16 @@ from typing import Any
 
 from docs.picturing.browser import chromium, opened, picture_of_svg
 from docs.picturing.nights import ROOT, make_nights
+from docs.picturing.prefect_run import prefect_run
 from docs.picturing.terminal import terminal
 
 PICTURES = ROOT / "docs" / "pictures"
-PHONE = {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 2}
+WINDOWS: dict[str, dict[str, Any]] = {
+    "report-top": {},
+    "report-dark": {"color_scheme": "dark"},
+    "report-phone": {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 2},
+}
+"""What of the report one sees first."""
 SECTIONS = {
     "means": "figure#means",
     "heatmap": "figure#heatmap",
@@ -51,14 +57,15 @@ def take(project: Path) -> None:
     with chromium() as browser:
         of_report(browser, project / "results" / "report.html")
         of_versions(browser, project)
+        prefect_run(browser, project, PICTURES / "prefect-run.png")
         for name, arguments in COMMANDS.items():
             shown = " ".join(["python", *arguments])
             picture_of_svg(browser, terminal(project, *arguments, shown=shown), PICTURES / f"{name}.png")
 
 
 def of_report(browser: Any, report: Path) -> None:
-    """The report: what one sees first, in the dark, on a phone; and its parts."""
-    for name, options in {"report-top": {}, "report-dark": {"color_scheme": "dark"}, "report-phone": PHONE}.items():
+    """The report's top, and its parts."""
+    for name, options in WINDOWS.items():
         with opened(browser, report, **options) as page:
             page.screenshot(path=PICTURES / f"{name}.png")
     with opened(browser, report) as page:
