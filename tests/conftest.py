@@ -1,6 +1,8 @@
 """Small checkpoints, and where the reference outputs lie if they are at hand."""
 
 import gc
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from safetensors.torch import save_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+# Stages and hooks call dvc and python by their names: those beside this Python, also where nobody activated its venv.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

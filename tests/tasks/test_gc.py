@@ -82,6 +82,7 @@ def test_a_revision_to_keep_that_is_not_there(project: Path) -> None:
     assert cached(project) == before
 
 
+@pytest.mark.long
 def test_experiments_and_branches_of_remotes_keep_their_results(project: Path) -> None:
     scores = project / "scores" / "half.json"
     for name, text in (("experiment", '{"mean": 1.0}'), ("branch", '{"mean": 2.0}')):

@@ -61,6 +61,7 @@ def running(told: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return project
 
 
+@pytest.mark.long
 def test_within_dvc_repro_and_an_experiment_apart(running: Project) -> None:
     """DVC holds its locks, and dvc.lock and results/ are of before."""
 

@@ -12,6 +12,7 @@ from tests.flows.nightly.test_interrupted import halted, kill
 from tests.flows.nightly.toy_project import SKILLS, ToyProject, clone_of, dvc, night, tags
 from tests.tasks.hub_server import Fault
 
+NIGHTS = 30
 SCALES = (0.25, 0.5, 0.75)
 FAULTS = ("killed", "failing", "unreachable hub", "unreachable store", "twice", "none", "none")
 
@@ -75,14 +76,14 @@ class Month:
             assert night(self.toy, day).name == "Skipped"
 
 
-@pytest.mark.parametrize("nights", [3, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.long
 def test_no_night_is_lost_or_double_and_each_can_be_had_again(
-    nights: int, toy: ToyProject, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: ToyProject, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    month = Month(toy, server, seed=nights)
-    for day in range(2, nights + 1):
+    month = Month(toy, server, seed=NIGHTS)
+    for day in range(2, NIGHTS + 1):
         month.live(day, monkeypatch)
-    assert tags(toy) == [f"night/{date(2026, 11, 1) + timedelta(days=day)}" for day in range(nights)]
+    assert tags(toy) == [f"night/{date(2026, 11, 1) + timedelta(days=day)}" for day in range(NIGHTS)]
     clone = clone_of(toy, tmp_path / "clone", "night/2026-11-01")
     git = git_in(clone)
     for day, tag in enumerate(tags(toy), start=1):

@@ -139,6 +139,7 @@ def test_a_folder_with_other_files_is_fetched_again(toy: ToyProject, tmp_path: P
     assert sorted(started(toy)) == ["evaluate", "fetch gsm", "merge average", "merge wudi", "record"]
 
 
+@pytest.mark.long
 def test_what_a_failed_night_found_in_a_folder_is_not_believed_later(
     toy: ToyProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -170,6 +171,7 @@ def test_a_night_that_ends_before_it_is_told_is_told_by_the_next(toy: ToyProject
         assert len(receiver.messages()) == 1
 
 
+@pytest.mark.long
 def test_a_night_that_could_not_be_pushed_is_not_freed(toy: ToyProject):
     away = toy.store.rename(toy.store.with_name("away"))
     toy.store.write_text("no folder")

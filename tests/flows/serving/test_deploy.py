@@ -73,6 +73,7 @@ def with_toy(toy: Toy, folder: Path) -> Path:
     return file
 
 
+@pytest.mark.long
 def test_deployments_for_pools_run_and_a_silent_run_has_crashed(toy: Toy, tmp_path: Path):
     with toy.client() as client:
         make_pools(client)

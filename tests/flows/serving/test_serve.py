@@ -42,6 +42,7 @@ def test_nights_come_by_themselves_and_one_at_a_time(toy: Toy):
     wait_until(lambda: is_gone(server.pid))
 
 
+@pytest.mark.long
 def test_a_night_without_power_is_made_again_at_once_and_only_once(toy: Toy):
     toy.hold.touch()
     with toy.serve("--cron", "0 2 * * *") as process:
