@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.loopback import Loopback
 
 Files = dict[str, bytes]
 ALWAYS = 1_000_000
@@ -53,10 +55,11 @@ class Fault:
     """Done before the request is answered."""
 
 
-class HubServer:
+class HubServer(Loopback):
     """Serves `repositories` while a `with` block lasts."""
 
     def __init__(self) -> None:
+        super().__init__(Answer)
         self.repositories: dict[str, Repository] = {}
         self.faults: list[Fault] = []
         self.pause = 0.0
@@ -65,20 +68,6 @@ class HubServer:
         """Other sizes than the true ones in listings."""
         self.requests: list[str] = []
         self.lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Answer,), {"hub": self}))
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
 
     def publish(self, name: str, folder: Path, branch: str = "main") -> str:
         """Make a folder the newest commit of a branch."""

@@ -2,37 +2,25 @@
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tests.loopback import Loopback
 
-class RangeHub:
+
+class RangeHub(Loopback):
     """Serves folders as repositories while a `with` block lasts."""
 
     def __init__(self) -> None:
+        super().__init__(Answer)
         self.folders: dict[str, Path] = {}
         self.revisions = {"main"}
         self.gated: set[str] = set()
         self.sent: dict[str, int] = {}
         """How many bytes of each file were sent, from its beginning to the last one, by OWNER/NAME/FILE."""
         self.requests: list[str] = []
-
-    def __enter__(self) -> Self:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Answer,), {"hub": self}))
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
 
     def weight_bytes_sent(self) -> int:
         """How many bytes went out of weights files that lie behind their headers."""

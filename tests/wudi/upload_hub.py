@@ -4,11 +4,12 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.loopback import Loopback
 
 TOKEN = "hf_thetokenofthetest"
 
@@ -29,10 +30,11 @@ class Repository:
         return hashlib.sha1(repr((len(self.commits), files)).encode()).hexdigest()
 
 
-class UploadHub:
+class UploadHub(Loopback):
     """Keeps repositories while a `with` block lasts."""
 
     def __init__(self) -> None:
+        super().__init__(Answer)
         self.repositories: dict[str, Repository] = {}
         self.stored: dict[str, bytes] = {}
         """Large files by their SHA-256, as soon as they are uploaded, whether or not a commit has them."""
@@ -42,20 +44,6 @@ class UploadHub:
         """Answers to give first, by a part of the request's line."""
         self.cuts: dict[str, int] = {}
         """How often the connection breaks in the middle of the body, by a part of the request's line."""
-
-    def __enter__(self) -> Self:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Answer,), {"hub": self}))
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
 
     def put(self, name: str, files: dict[str, bytes], **options: Any) -> Repository:
         """A repository that is there before anyone pushes."""

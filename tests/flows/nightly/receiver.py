@@ -2,16 +2,19 @@
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.loopback import Loopback
 
 PATH = "/services/T01/SECRET"
 
 
-class Receiver:
+class Receiver(Loopback):
     """Takes what is posted while a `with` block lasts; the first answers have the statuses of a list, then 200."""
 
     def __init__(self, *statuses: int) -> None:
+        super().__init__(Answer)
         self.statuses = list(statuses)
         self.requests: list[tuple[str, str, bytes]] = []
         """Path, content type, body."""
@@ -19,20 +22,14 @@ class Receiver:
         """Answers come once it is set."""
         self.held.set()
 
-    def __enter__(self) -> Self:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Answer,), {"receiver": self}))
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.held.set()
-        self.server.shutdown()
-        self.server.server_close()
+        super().__exit__()
 
     @property
     def host(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
+        """Where it listens."""
+        return super().url
 
     @property
     def url(self) -> str:
@@ -47,13 +44,13 @@ class Receiver:
 class Answer(BaseHTTPRequestHandler):
     """One request."""
 
-    receiver: Receiver
+    hub: Receiver
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.receiver.requests.append((self.path, self.headers.get("Content-Type", ""), body))
-        self.receiver.held.wait(30)
-        status = self.receiver.statuses.pop(0) if self.receiver.statuses else 200
+        self.hub.requests.append((self.path, self.headers.get("Content-Type", ""), body))
+        self.hub.held.wait(30)
+        status = self.hub.statuses.pop(0) if self.hub.statuses else 200
         try:
             self.send_response(status)
             self.send_header("Content-Length", "0")
