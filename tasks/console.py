@@ -31,7 +31,7 @@ def warn(text: str) -> None:
 
 
 def progress() -> Progress:
-    """A bar with an estimate that leaves no trace; nothing is drawn where the output is not a terminal."""
+    """A bar with an estimate that leaves no trace; nothing is drawn where no terminal can take it back."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -41,7 +41,7 @@ def progress() -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not console.is_interactive,
     )
 
 
@@ -53,8 +53,8 @@ def track(items: Sequence[Any], description: str) -> Iterable[Any]:
 
 @contextmanager
 def waiting(description: str) -> Iterator[None]:
-    """A sign of life while something works whose end nobody knows; nothing where the output is not a terminal."""
-    with console.status(description) if console.is_terminal else nullcontext():
+    """A sign of life while something works whose end nobody knows; nothing where no terminal can take it back."""
+    with console.status(description) if console.is_interactive else nullcontext():
         yield
 
 

@@ -22,22 +22,13 @@ WINDOWS: dict[str, dict[str, Any]] = {
     "report-phone": {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 2},
 }
 """What of the report one sees first."""
-SECTIONS = {
-    "means": "figure#means",
-    "heatmap": "figure#heatmap",
-    "cost": "figure#cost",
-    "similarity": "figure#similarity",
-    "interference": "figure#interference",
-    "samples": "section#samples",
-    "history": "section#history",
-}
-"""Parts of the report that have a picture of their own, by their place on the page."""
+DRAWINGS = ("means", "heatmap", "cost", "similarity", "interference")
+"""Pictures of the report that are shown alone."""
+SECTIONS = ("samples", "history")
+"""Sections of it, of which one window is shown."""
 COMMANDS = {
-    "terminal-leaderboard": ("-m", "tasks.leaderboard"),
     "terminal-compare": ("-m", "tasks.compare"),
     "terminal-doctor": ("-m", "tasks.doctor"),
-    "terminal-samples": ("-m", "tasks.samples", "wudi", "gsm8k", "--against", "ties", "--gained", "--limit", "1"),
-    "terminal-inspect": ("-m", "wudi", "inspect", "models/base", "models/experts/gsm8k", "models/experts/math"),
     "terminal-pipeline": ("-m", "flows.pipeline"),
 }
 
@@ -64,13 +55,16 @@ def take(project: Path) -> None:
 
 
 def of_report(browser: Any, report: Path) -> None:
-    """The report's top, and its parts."""
+    """The report: its top, and its parts."""
     for name, options in WINDOWS.items():
         with opened(browser, report, **options) as page:
             page.screenshot(path=PICTURES / f"{name}.png")
     with opened(browser, report) as page:
-        for name, place in SECTIONS.items():
-            page.locator(place).first.screenshot(path=PICTURES / f"{name}.png")
+        for name in DRAWINGS:
+            page.locator(f"svg:has(#picture-{name}-title)").screenshot(path=PICTURES / f"{name}.png")
+        for name in SECTIONS:
+            page.locator(f"section#{name}").evaluate("section => section.scrollIntoView()")
+            page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def of_versions(browser: Any, project: Path) -> None:

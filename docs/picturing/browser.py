@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-WIDTH, HEIGHT = 1100, 760
+WIDTH, HEIGHT = 1280, 840
 SHARPNESS = 1.5
 
 

@@ -15,7 +15,7 @@ SECONDS = 0.5
 @contextmanager
 def growth(folder: Path, description: str, total: int) -> Iterator[None]:
     """Show how far `folder` has grown towards `total` bytes; nothing is drawn where the output is not a terminal."""
-    if not console.is_terminal:
+    if not console.is_interactive:
         yield
         return
     columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
