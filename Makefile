@@ -34,9 +34,9 @@ pull: setup system ## bring back this commit's checkpoints and results from DVC'
 gc: setup ## free what can be computed again and what nothing names: old merged models, task vectors
 	python -m tasks.gc
 
-# One thread each: two workers with as many threads as there are cores would wait for one another.
+# One thread each, or workers would wait for one another; three on two cores, as many tests wait for servers.
 test: setup system ## run the tests
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 3 --dist loadfile
 
 gold: setup system ## score every published answer of the real benchmarks, which takes many minutes
 	python -m pytest -m gold

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from safetensors.torch import save_file
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and so would run all that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Stages and hooks call dvc and python by their names: those beside this Python, also where nobody activated its venv.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

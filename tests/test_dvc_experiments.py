@@ -9,7 +9,10 @@ import pytest
 
 from tests.small_experiment import changes, command, copied, ran, repro
 
-pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
 
 SCALE = "recipes.half.scale"
 

@@ -72,6 +72,7 @@ def test_a_changed_recipe_runs_its_own_stages(project: Path) -> None:
     assert repro(project) == ["merge@half", "evaluate_recipe@half", "record"]
 
 
+@pytest.mark.long
 def test_an_added_recipe_runs_three_stages_and_a_removed_one_the_record(project: Path) -> None:
     before = lock(project)
     edit(project, lambda values: values["recipes"].update(mean={"method": "average"}))
