@@ -6,6 +6,7 @@ import sys
 from tasks import paths
 from tasks.console import command, console, errors
 from wudi.commands.arguments import Arguments, is_verbose
+from wudi.errors import WudiError
 
 EXAMPLES = (
     ("python -m tasks.repro", "all that an edit of params.yaml touches, and the table"),
@@ -36,6 +37,8 @@ def main() -> None:
     )
     parser.add_argument("targets", metavar="STAGE", nargs="*", help="stages to bring up to date; default: all")
     targets = parser.parse_args().targets
+    if not paths.GRAPH.is_file():
+        raise WudiError(f"{paths.GRAPH}: not found; run this in the project's root folder")
     if status := reproduce(targets):
         if status != INTERRUPTED:
             errors.print(AFTER_FAILURE, markup=False)
