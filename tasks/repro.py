@@ -5,6 +5,7 @@ import sys
 
 from tasks import paths
 from tasks.console import command, console, errors
+from tasks.params import load_params
 from wudi.commands.arguments import Arguments, is_verbose
 from wudi.errors import WudiError
 
@@ -19,8 +20,7 @@ EXAMPLES = (
 INTERRUPTED = 252
 """DVC's status after Ctrl-C."""
 AFTER_FAILURE = (
-    "Mended, the same command goes on where it stopped. Until then `python -m tasks.leaderboard --partial` shows what "
-    "is there."
+    "The same command goes on where it stopped. Until then `python -m tasks.leaderboard --partial` shows what is there."
 )
 
 
@@ -39,6 +39,8 @@ def main() -> None:
     targets = parser.parse_args().targets
     if not paths.GRAPH.is_file():
         raise WudiError(f"{paths.GRAPH}: not found; run this in the project's root folder")
+    if paths.PARAMS.is_file():
+        load_params()  # its mistakes in words of their own, before DVC's about a graph that it cannot read
     if status := reproduce(targets):
         if status != INTERRUPTED:
             errors.print(AFTER_FAILURE, markup=False)
@@ -62,7 +64,6 @@ def show_leaderboard() -> None:
         return
     from tasks.leaderboard.current import current
     from tasks.leaderboard.show import print_leaderboard
-    from tasks.params import load_params
 
     table = current(load_params())
     console.print()
