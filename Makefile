@@ -22,12 +22,12 @@ system: ## check for the system packages
 doctor: setup ## see whether this machine and this project have what a run takes, and how to mend what they lack
 	@python -m tasks.doctor
 
-repro: setup system ## run the whole experiment of params.yaml and print the leaderboard
+repro: system setup ## run the whole experiment of params.yaml and print the leaderboard
 	@test -d .git || git init --quiet
 	@test -d .dvc || dvc init --quiet
 	@python -m tasks.repro
 
-pull: setup system ## bring back this commit's checkpoints and results from DVC's remote, compute what it lacks
+pull: system setup ## bring back this commit's checkpoints and results from DVC's remote, compute what it lacks
 	@python -m tasks.restore
 	@python -m tasks.repro
 
@@ -35,13 +35,13 @@ gc: setup ## free what can be computed again and what nothing names: old merged 
 	python -m tasks.gc
 
 # One thread each, or workers would wait for one another; three on two cores, as many tests wait for servers.
-test: setup system ## run the tests
+test: system setup ## run the tests
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 3 --dist loadfile
 
-gold: setup system ## score every published answer of the real benchmarks, which takes many minutes
+gold: system setup ## score every published answer of the real benchmarks, which takes many minutes
 	python -m pytest -m gold
 
-long: setup system ## run the long tests: thirty nights in which everything goes wrong, outages, shared caches
+long: system setup ## run the long tests: thirty nights in which everything goes wrong, outages, shared caches
 	python -m pytest -m long
 
 lint: setup ## check style and formatting
@@ -60,7 +60,7 @@ bench-peers: setup ## measure merges beside mergekit in its own environment
 bench-evaluation: setup ## measure evaluations beside lm-eval's own command line
 	python -m benchmarks.evaluation
 
-pictures: setup system ## make the pictures of the docs anew, from a few nights of the zoo in .cache/pictures
+pictures: system setup ## make the pictures of the docs anew, from a few nights of the zoo in .cache/pictures
 	python -m docs.picturing .cache/pictures
 
 clean: ## remove the environment and caches, keep results

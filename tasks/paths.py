@@ -3,6 +3,7 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+GRAPH = Path("dvc.yaml")
 MODELS = Path("models")
 BASE = MODELS / "base"
 EXPERTS = MODELS / "experts"

@@ -6,6 +6,7 @@ import sys
 from tasks import paths
 from tasks.console import command, console, errors
 from wudi.commands.arguments import Arguments, is_verbose
+from wudi.errors import WudiError
 
 EXAMPLES = (
     ("python -m tasks.repro", "all that an edit of params.yaml touches, and the table"),
@@ -18,8 +19,7 @@ EXAMPLES = (
 INTERRUPTED = 252
 """DVC's status after Ctrl-C."""
 AFTER_FAILURE = (
-    "Mended, the same command goes on where it stopped. Until then `python -m tasks.leaderboard --partial` shows what "
-    "is there."
+    "The same command goes on where it stopped. Until then `python -m tasks.leaderboard --partial` shows what is there."
 )
 
 
@@ -36,6 +36,12 @@ def main() -> None:
     )
     parser.add_argument("targets", metavar="STAGE", nargs="*", help="stages to bring up to date; default: all")
     targets = parser.parse_args().targets
+    if not paths.GRAPH.is_file():
+        raise WudiError(f"{paths.GRAPH}: not found; run this in the project's root folder")
+    if paths.PARAMS.is_file():
+        from tasks.params import load_params
+
+        load_params()  # its mistakes in words of their own, before DVC's about a graph that it cannot read
     if status := reproduce(targets):
         if status != INTERRUPTED:
             errors.print(AFTER_FAILURE, markup=False)

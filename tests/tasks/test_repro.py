@@ -65,3 +65,29 @@ def test_a_stage_that_fails_and_everything_that_dvc_says(project: Path) -> None:
     one = repro(project, "greet")
     assert one.returncode == 0
     assert "More in" not in one.stdout
+
+
+def test_a_folder_that_is_no_project(tmp_path: Path) -> None:
+    told = repro(tmp_path)
+    assert told.returncode == 1
+    assert told.stderr == "error: dvc.yaml: not found; run this in the project's root folder\n"
+
+
+def test_a_mistake_in_params_is_told_before_dvc_reads_its_graph(project: Path) -> None:
+    params = project / "params.yaml"
+    sound = params.read_text()
+    params.write_text(sound.replace("recipes:", "recipe:"))
+    told = repro(project)
+    params.write_text(sound)
+    assert told.returncode == 1
+    assert told.stderr.startswith("error: params.yaml: ")
+    assert "ERROR" not in told.stderr
+
+
+@pytest.mark.parametrize("module", ["wudi", "tasks.doctor", "flows.pipeline"])
+def test_a_python_that_lacks_the_project(module: str) -> None:
+    words = [sys.executable, "-S", "-m", module, "inspect", "model"]  # -S: without what is installed
+    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "make setup" in told.stderr
+    assert "Traceback" not in told.stderr
