@@ -1,11 +1,24 @@
 """Run what is out of date and print the leaderboard: `python -m tasks.repro`, which is what `make repro` does."""
 
 import logging
+import os
+import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from io import StringIO
+from typing import TYPE_CHECKING
 
 from tasks import paths
-from tasks.console import command, console, errors
+from tasks.console import TABLE_FOLLOWS, command, console, errors, step
+from tasks.params import load_params
+from tasks.storage.repository import repository
 from wudi.commands.arguments import Arguments, is_verbose
+from wudi.errors import WudiError
+from wudi.settings import nearest
+
+if TYPE_CHECKING:  # DVC takes most of a second
+    from dvc.repo import Repo
 
 EXAMPLES = (
     ("python -m tasks.repro", "all that an edit of params.yaml touches, and the table"),
@@ -15,8 +28,12 @@ EXAMPLES = (
 )
 
 
-INTERRUPTED = 252
-"""DVC's status after Ctrl-C."""
+INTERRUPTED = 130
+"""The status after Ctrl-C."""
+STOPPED = (f"exited with {INTERRUPTED}", f"exited with -{signal.SIGINT}")
+"""How DVC says that a stage ended by Ctrl-C: by itself, or by the signal."""
+PUSH = "Use `dvc push`"
+"""How the line begins that DVC prints after each run, also where there is no remote to push to."""
 AFTER_FAILURE = (
     "Mended, the same command goes on where it stopped. Until then `python -m tasks.leaderboard --partial` shows what "
     "is there."
@@ -36,21 +53,92 @@ def main() -> None:
     )
     parser.add_argument("targets", metavar="STAGE", nargs="*", help="stages to bring up to date; default: all")
     targets = parser.parse_args().targets
+    load_params()  # of a mistake there DVC would tell in each stage's words, or in its own
+    check_targets(targets)
+    shows_table = not targets or "record" in targets
+    if shows_table:
+        os.environ[TABLE_FOLLOWS] = "1"
     if status := reproduce(targets):
         if status != INTERRUPTED:
             errors.print(AFTER_FAILURE, markup=False)
         sys.exit(status)
-    if not targets or "record" in targets:
+    if shows_table:
         show_leaderboard()
 
 
-def reproduce(targets: list[str]) -> int:
+def check_targets(targets: Sequence[str]) -> None:
+    """Refuse what is no stage before one runs.
+
+    Raises:
+        WudiError: A target is no stage, or DVC cannot work in this folder.
+    """
+    with repository() as repo:
+        known = [str(stage.name) for stage in repo.index.stages if hasattr(stage, "name")] if targets else []
+        known = list(dict.fromkeys([name.partition("@")[0] for name in known] + known))
+        for target in targets:
+            if target not in known and not is_target(repo, target):
+                raise WudiError(f"{target}: no such stage; {nearest(target, known)}")
+
+
+def is_target(repo: "Repo", target: str) -> bool:
+    """Whether it is something else that DVC takes: an output, or a file of stages."""
+    from dvc.exceptions import DvcException
+
+    try:
+        return bool(repo.stage.collect(target))
+    except DvcException:
+        return False
+
+
+def reproduce(targets: Sequence[str]) -> int:
     """Run `dvc repro` in this process; its bars and errors are shown, its lines about each of its steps are not."""
     from dvc.cli import main as dvc
     from dvc.logger import set_loggers_level
 
-    with set_loggers_level(logging.INFO if is_verbose() else logging.WARNING):
-        return dvc(["repro", *targets])
+    verbose = is_verbose()
+    said = StringIO()  # by DVC itself and not by the stages
+    with (
+        Interruption.noticed() as interruption,
+        set_loggers_level(logging.INFO if verbose else logging.WARNING),
+        nullcontext() if verbose else redirect_stdout(said),
+    ):
+        status = dvc(["repro", *targets])
+    for line in said.getvalue().splitlines():
+        if not line.startswith(PUSH):
+            step(line)
+    if interruption.of_dvc:
+        raise KeyboardInterrupt
+    return INTERRUPTED if interruption.of_a_stage else status
+
+
+class Interruption(logging.Filter):
+    """Notices in what DVC says that a Ctrl-C came, which is told once, and as no error."""
+
+    of_dvc = False
+    of_a_stage = False
+    """The stage has told."""
+
+    @classmethod
+    @contextmanager
+    def noticed(cls) -> Iterator["Interruption"]:
+        """One at DVC's handlers."""
+        interruption, handlers = cls(), logging.getLogger("dvc").handlers
+        for handler in handlers:
+            handler.addFilter(interruption)
+        try:
+            yield interruption
+        finally:
+            for handler in handlers:
+                handler.removeFilter(interruption)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let through what tells of no Ctrl-C."""
+        error = record.exc_info[1] if record.exc_info else None
+        while error is not None and error.__cause__ is not None:
+            error = error.__cause__
+        self.of_dvc = self.of_dvc or isinstance(error, KeyboardInterrupt)
+        self.of_a_stage = self.of_a_stage or str(error).endswith(STOPPED)
+        return is_verbose() or not (self.of_dvc or self.of_a_stage)
 
 
 def show_leaderboard() -> None:
@@ -59,7 +147,6 @@ def show_leaderboard() -> None:
         return
     from tasks.leaderboard.current import current
     from tasks.leaderboard.show import print_leaderboard
-    from tasks.params import load_params
 
     table = current(load_params())
     console.print()
