@@ -70,7 +70,6 @@ def api(*, verbose: bool, own: Callable[[], str] = temporary) -> Iterator[str]:
     Raises:
         NoServer: The named server does not answer, or the own one does not start.
     """
-    os.environ.setdefault("DO_NOT_TRACK", "1")
     print_logs_from("CRITICAL")
     url = get_current_settings().api.url or own()
     with temporary_settings({PREFECT_API_URL: url}):

@@ -19,6 +19,9 @@ from wudi.errors import WudiError
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
+TABLE_FOLLOWS = "WUDI_TABLE_FOLLOWS"
+"""The environment variable of a command that prints the table with its warnings when its stages are done."""
+
 
 def step(text: str) -> None:
     """Print one calm line that says what was done."""

@@ -1,8 +1,9 @@
 """Gather what the other stages wrote into the leaderboard, its pictures and the report: `python -m tasks.record`."""
 
+import os
 from argparse import Namespace
 
-from tasks.console import command, quiet, step, warn
+from tasks.console import TABLE_FOLLOWS, command, quiet, step, warn
 from tasks.leaderboard import gather_files, write_results
 from tasks.leaderboard.finding import banner, cautions, finding, grouping
 from tasks.leaderboard.missing import PARTIAL_HELP
@@ -24,8 +25,9 @@ def main() -> None:
     board = gather_files(params, partial=options.partial)
     report = write_results(board, params)
     step(" ".join(part for part in (banner(board), finding(board), grouping(board), f"Report: {report}") if part))
-    for text in cautions(board):
-        warn(text)
+    if TABLE_FOLLOWS not in os.environ:
+        for text in cautions(board):
+            warn(text)
 
 
 def parse() -> Namespace:

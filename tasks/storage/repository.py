@@ -15,22 +15,17 @@ ADD = "`dvc remote add --default NAME URL` makes one"
 
 
 @contextmanager
-def locked_repository() -> Iterator["Repo"]:
-    """DVC's repository in the current folder; no other DVC command changes it meanwhile.
+def repository() -> Iterator["Repo"]:
+    """DVC's repository in the current folder.
 
     Raises:
         WudiError: There is none, or DVC cannot do what is asked of it.
     """
     from dvc.exceptions import DvcException, NotDvcRepoError
-    from dvc.repo import Repo, lock_repo
-    from dvc.scm import Git
+    from dvc.repo import Repo
 
     try:
-        with Repo() as repo, lock_repo(repo):
-            if not isinstance(repo.scm, Git):
-                raise WudiError(
-                    f"{repo.root_dir}: is no git repository, so there is no telling what is needed; `git init`"
-                )
+        with Repo() as repo:
             yield repo
     except NotDvcRepoError:
         raise WudiError(
@@ -38,6 +33,22 @@ def locked_repository() -> Iterator["Repo"]:
         ) from None
     except DvcException as error:
         raise WudiError(f"DVC: {reasons(error)}") from None
+
+
+@contextmanager
+def locked_repository() -> Iterator["Repo"]:
+    """DVC's repository in the current folder; no other DVC command changes it meanwhile.
+
+    Raises:
+        WudiError: There is none, git does not keep it, or DVC cannot do what is asked of it.
+    """
+    from dvc.repo import lock_repo
+    from dvc.scm import Git
+
+    with repository() as repo, lock_repo(repo):
+        if not isinstance(repo.scm, Git):
+            raise WudiError(f"{repo.root_dir}: is no git repository, so there is no telling what is needed; `git init`")
+        yield repo
 
 
 def reasons(error: BaseException) -> str:

@@ -46,19 +46,22 @@ def test_a_line_a_stage_and_the_table_at_the_end(project: Path) -> None:
     assert "Running stage" not in first.stdout
     assert first.stdout.index("Report: results/report.html") < first.stdout.index("More in results/report.html")
     assert "\x1b" not in first.stdout + first.stderr
+    warnings = [line for line in (first.stdout + first.stderr).splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == len(set(warnings)) > 0
+    assert "dvc push" not in first.stdout
     again = repro(project)
     assert "up to date" in again.stdout
     assert "More in results/report.html" in again.stdout
 
 
 def test_a_stage_that_fails_and_everything_that_dvc_says(project: Path) -> None:
-    (project / "params.yaml").rename(project / "aside.yaml")
+    scores = project / "scores" / "wudi.json"
+    scores.rename(project / "aside.json")
     (project / "greeting").write_text("again")
     failed = repro(project, "--verbose")
-    (project / "aside.yaml").rename(project / "params.yaml")
+    (project / "aside.json").rename(scores)
     assert failed.returncode != 0
     assert "Running stage 'greet'" in failed.stdout
-    assert "params.yaml: not found" in failed.stderr
     assert "failed to reproduce 'record'" in failed.stderr
     assert failed.stderr.rstrip().endswith("`python -m tasks.leaderboard --partial` shows what is there.")
     assert "More in" not in failed.stdout
@@ -67,10 +70,29 @@ def test_a_stage_that_fails_and_everything_that_dvc_says(project: Path) -> None:
     assert "More in" not in one.stdout
 
 
-def test_a_folder_that_is_no_project(tmp_path: Path) -> None:
+def test_mistakes_are_told_before_a_stage_runs(project: Path) -> None:
+    (project / "greeting").write_text("and again")
+    wrong = repro(project, "recrod")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert wrong.stderr == "error: recrod: no such stage; did you mean record?\n"
+    good = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(good.replace("zoo:base", "zoo:bass"))
+    broken = repro(project)
+    (project / "params.yaml").write_text(good)
+    assert (broken.returncode, broken.stdout) == (1, "")
+    assert broken.stderr.startswith("error: params.yaml: base.source: ")
+
+
+def test_a_folder_that_is_no_project(project: Path, tmp_path: Path) -> None:
     told = repro(tmp_path)
     assert told.returncode == 1
     assert told.stderr == "error: dvc.yaml: not found; run this in the project's root folder\n"
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).write_bytes((project / name).read_bytes())
+    told = repro(tmp_path)
+    assert told.returncode == 1
+    assert told.stderr.startswith("error: .: in no DVC repository")
+    assert len(told.stderr.splitlines()) == 1
 
 
 def test_a_mistake_in_params_is_told_before_dvc_reads_its_graph(project: Path) -> None:
