@@ -106,7 +106,8 @@ def select(stages: Sequence[Stage], targets: Sequence[str]) -> tuple[Stage, ...]
     for target in targets:
         found = [stage.name for stage in stages if target in (stage.name, stage.group)]
         if not found:
-            raise GraphError(f"{target}: no such stage; {nearest(target, list(by_name))}")
+            known = dict.fromkeys([*(stage.group for stage in stages), *by_name])
+            raise GraphError(f"{target}: no such stage; {nearest(target, list(known))}")
         wanted += found
     closure: set[str] = set()
     while wanted:

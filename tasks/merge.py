@@ -9,8 +9,10 @@ from tasks.params import load_params
 from tasks.stage import known, parse_name, required
 from tasks.timing import write_timing
 from wudi.checkpoint import Checkpoint
+from wudi.errors import WudiError
 from wudi.experts import Expert
 from wudi.merge import merge
+from wudi.settings import SettingError
 
 EXAMPLES = (
     ("python -m tasks.merge wudi", "the recipe of that name in params.yaml"),
@@ -25,24 +27,27 @@ def main() -> None:
     params = load_params()
     recipe = params.recipes[known("recipes", name, params.recipes)]
     remove_orphans(params)
-    report = merge(
-        Checkpoint(required(paths.BASE, "fetch_base")),
-        [
-            Expert(expert, Checkpoint(required(paths.task_vector(expert), f"task_vectors@{expert}")))
-            for expert in params.experts
-        ],
-        recipe,
-        paths.merged(name),
-        device=params.merge.device,
-        scheduler=os.environ.get("WUDI_SCHEDULER") or None,  # no parameter, as it decides no byte
-        dtype=params.merge.dtype,
-        precision=params.merge.precision,
-        vocabulary=params.merge.vocabulary,
-        measure=params.merge.measure,
-        overwrite=True,
-        track=track,
-        say=step,
-    )
+    try:
+        report = merge(
+            Checkpoint(required(paths.BASE, "fetch_base")),
+            [
+                Expert(expert, Checkpoint(required(paths.task_vector(expert), f"task_vectors@{expert}")))
+                for expert in params.experts
+            ],
+            recipe,
+            paths.merged(name),
+            device=params.merge.device,
+            scheduler=os.environ.get("WUDI_SCHEDULER") or None,  # no parameter, as it decides no byte
+            dtype=params.merge.dtype,
+            precision=params.merge.precision,
+            vocabulary=params.merge.vocabulary,
+            measure=params.merge.measure,
+            overwrite=True,
+            track=track,
+            say=step,
+        )
+    except SettingError as error:  # which the models show, and params.yaml does not
+        raise WudiError(f"{paths.PARAMS}: recipes.{name}.{error}") from None
     spent = {tensor: round(seconds, 4) for tensor, seconds in report.tensor_seconds.items()}
     write_timing("merge", name, report.seconds, report.device, tensors=spent)
     step(f"merged {len(params.experts)} experts by {name} on {report.device} in {report.seconds:.1f} s")

@@ -18,6 +18,7 @@ from tasks.zoo import ZooSettings
 from wudi import Recipe
 from wudi.alignment import Policy
 from wudi.settings import SettingError, nearest
+from wudi.yaml_mistakes import mistake
 
 Checked = TypeVar("Checked", bound=BaseModel)
 MAY_BE_SECRET = re.compile(r"nightly\.alerts(\.\d+)?(\.webhook|\.block)?")
@@ -214,7 +215,7 @@ def read_values(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ParamsError(f"{path}: not found; run this in the project's root folder") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise ParamsError(f"{path}: not valid YAML: {hosts_alone(' '.join(str(error).split()))}") from None
+        raise ParamsError(f"{path}: not valid YAML: {hosts_alone(mistake(error))}") from None
     if not isinstance(values, dict):
         raise ParamsError(f"{path}: takes the sections {', '.join(Params.model_fields)}")
     return values

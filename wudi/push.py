@@ -77,14 +77,7 @@ def package(folder: Path, track: Track = silent) -> Package:
     Raises:
         WudiError: It is no merge, half of one, bare weights, or a file is not as merge.json says.
     """
-    whole = folder.resolve()
-    if whole.suffix == ".partial" or (not folder.exists() and (whole.parent / f"{whole.name}.partial").exists()):
-        raise WudiError(f"{folder}: is not finished; run the same merge again, which goes on where it stopped")
-    if not folder.is_dir():
-        raise WudiError(f"{folder}: no such folder; takes the one that a merge has written")
-    record = read_record(folder)
-    if not {CARD, CONFIG} <= record["files"].keys():
-        raise WudiError(f"{folder}: holds weights alone, without config and card; merge into a base that is a folder")
+    record = check_merged(folder)
     differences = verify(folder, track=track).differences
     if differences:
         more = f" and {len(differences) - LISTED} more" if len(differences) > LISTED else ""
@@ -93,6 +86,23 @@ def package(folder: Path, track: Track = silent) -> Package:
             "of your own into the card on the Hub, after the push"
         )
     return Package(folder, record, {})
+
+
+def check_merged(folder: Path) -> dict[str, Any]:
+    """The record of a merge's folder, of whose files none is read yet.
+
+    Raises:
+        WudiError: It is no merge, half of one, or bare weights.
+    """
+    whole = folder.resolve()
+    if whole.suffix == ".partial" or (not folder.exists() and (whole.parent / f"{whole.name}.partial").exists()):
+        raise WudiError(f"{folder}: is not finished; run the same merge again, which goes on where it stopped")
+    if not folder.is_dir():
+        raise WudiError(f"{folder}: no such folder; takes the one that a merge has written")
+    record = read_record(folder)
+    if not {CARD, CONFIG} <= record["files"].keys():
+        raise WudiError(f"{folder}: holds weights alone, without config and card; merge into a base that is a folder")
+    return record
 
 
 def check_repository(repository: str) -> None:

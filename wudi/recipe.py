@@ -29,7 +29,9 @@ class Recipe:
         settings = dict(values)
         name = settings.pop("method", None)
         if name is None:
-            raise SettingError("method", f"missing; takes {', '.join(METHODS)}")
+            near = [key for key in settings if nearest(str(key), ["method"]) == "did you mean method?"]
+            hint = f" (did you mean it by {near[0]}?)" if near else ""
+            raise SettingError("method", f"missing{hint}; takes {', '.join(METHODS)}")
         if not isinstance(name, str) or name not in METHODS:
             raise SettingError("method", f"got {name!r}; {nearest(str(name), list(METHODS))}")
         method = METHODS[name]

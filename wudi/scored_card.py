@@ -79,7 +79,8 @@ def normalised_scores(results: Path, model: str) -> dict[str, float]:
         with results.open(encoding="utf-8", newline="") as stream:
             rows = {row.get("model"): row for row in csv.DictReader(stream)}
     except (OSError, ValueError, csv.Error) as error:
-        raise WudiError(f"{results}: cannot be read ({error}); takes results/leaderboard.csv") from None
+        why = getattr(error, "strerror", None) or error
+        raise WudiError(f"{results}: cannot be read ({why}); takes results/leaderboard.csv") from None
     if model not in rows:
         known = ", ".join(str(name) for name in rows if name) or "none"
         raise WudiError(f"{results}: has no row of {model}, after which the score file is named; it has {known}")

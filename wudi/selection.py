@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from wudi.errors import WudiError
 from wudi.role import Role
-from wudi.settings import EverywhereSettings, Settings
+from wudi.settings import EverywhereSettings, SettingError, Settings
 from wudi.tensor_info import TensorInfo
 
 KINDS = ("include", "exclude")
@@ -73,9 +73,10 @@ def matching(pattern: str, names: list[str], kind: str) -> list[str]:
     """The names that a shell pattern matches, as a whole and with case."""
     found = [name for name in names if fnmatchcase(name, pattern)]
     if not found:
-        raise WudiError(
-            f"{kind}: {pattern!r} matches no tensor; a pattern matches a whole name, with * for any part of it, "
-            f"and a name here is {names[len(names) // 2]}"
+        raise SettingError(
+            kind,
+            f"{pattern!r} matches no tensor; a pattern matches a whole name, with * for any part of it, "
+            f"and a name here is {names[len(names) // 2]}",
         )
     return found
 

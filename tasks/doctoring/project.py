@@ -124,7 +124,8 @@ def locks(repo: "Repo") -> Iterator[Finding]:
         return
     alive = sorted(pid for pid in pids if psutil.pid_exists(pid))
     if alive:
-        yield note("locks", f"DVC is at work here in {', '.join(map(str, alive))}", "wait for it, or ps -p NUMBER")
+        numbers = ",".join(map(str, alive))
+        yield note("locks", f"DVC is at work here in {numbers}", f"wait for it; ps -p {numbers} tells what it is")
     elif pids:
         yield note("locks", f"{file} names {len(pids)} processes that are gone; DVC overlooks them", f"rm {file}")
 

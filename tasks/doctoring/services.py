@@ -1,6 +1,7 @@
 """Who is to answer over the network: DVC's remote, and Prefect's server."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -31,9 +32,13 @@ def remote(repo: "Repo") -> list[Finding]:
         objects = remote_objects(repo, name)
     except WudiError as error:
         remedy = f"dvc remote list; dvc remote modify {name} url URL; or, to fill a new one, dvc push"
+        if "credentials" in str(error):
+            remedy = f"log in to the store; or dvc remote modify --local {name} access_key_id ID, and secret_access_key"
         return [problem("DVC remote", discreet(error), remedy)]
     except Exception as error:  # a remote that is not configured, or whose package is missing
-        return [problem("DVC remote", f"{name}: {discreet(error)}", "dvc remote list")]
+        package = re.search(r"requires '([\w-]+)' to be installed", str(error))
+        remedy = f"pip install {package[1]}" if package else "dvc remote list"
+        return [problem("DVC remote", f"{name}: {discreet(error)}", remedy)]
     return [ok("DVC remote", discreet(f"{name} answers ({objects.path})"))]
 
 

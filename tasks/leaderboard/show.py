@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -16,25 +17,30 @@ from tasks.leaderboard.finding import caution, nothing_ranked, partial
 from tasks.leaderboard.words import BLANK, label, listing, number, percent
 
 UNBOUNDED = 10_000
+NAME_WIDTH = 8
+"""What a long name may be folded to."""
 
 
 def print_leaderboard(console: Console, table: pd.DataFrame) -> None:
     """Print a leaderboard as `tasks.leaderboard.table.wide` makes it.
 
-    A narrow terminal gets scores without their errors, a narrower one no seconds either, and long names folded. Where
-    the output is no terminal, lines are as long as they need to be, so that whole names can be searched for.
+    A narrow terminal gets scores without their errors, a narrower one no seconds either, and long names folded; the
+    narrowest gets the means alone. Where the output is no terminal, lines are as long as they need to be, so that whole
+    names can be searched for.
     """
     wrapped = console.is_terminal
-    for errors, seconds in ((True, True), (False, True), (False, False)):
-        grid = grid_of(table, console, with_errors=errors, with_seconds=seconds)
+    longest = max(cell_len(label(str(name), kind)) for name, kind in table["kind"].items())
+    foldable = max(longest - NAME_WIDTH, 0)
+    for errors, seconds, scores in ((True, True, True), (False, True, True), (False, False, True), (False,) * 3):
+        grid = grid_of(table, console, with_errors=errors, with_seconds=seconds, with_scores=scores)
         width = natural_width(grid, console)
-        if not wrapped or width <= console.width:
+        if not wrapped or width - (0 if seconds else foldable) <= console.width:
             break
     grid.width = None if wrapped else width
     console.print(grid, soft_wrap=False, crop=False)
-    shown = "Scores in percent ± standard error" if errors else "Scores in percent"
+    shown = "Scores in percent ± standard error; " if errors else "Scores in percent; " if scores else ""
     lines = [
-        f"{shown}; normalised: the mean in percent of the benchmarks' experts.",
+        f"{shown}normalised: the mean in percent of the benchmarks' experts.",
         *explain(table),
         f"More in {paths.REPORT} and {paths.LEADERBOARD}",
     ]
@@ -46,10 +52,12 @@ def print_leaderboard(console: Console, table: pd.DataFrame) -> None:
         console.print(encodable(line, console), style="yellow", markup=False, soft_wrap=not wrapped)
 
 
-def grid_of(table: pd.DataFrame, console: Console, *, with_errors: bool, with_seconds: bool) -> Table:
+def grid_of(
+    table: pd.DataFrame, console: Console, *, with_errors: bool, with_seconds: bool, with_scores: bool = True
+) -> Table:
     """The leaderboard as a table of text: a row for each model, a line below the last recipe."""
     benchmarks = [str(column).removesuffix("_score") for column in table if str(column).endswith("_score")]
-    benchmarks.remove("mean")
+    benchmarks = [benchmark for benchmark in benchmarks if with_scores and benchmark != "mean"]
     grid = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -59,7 +67,7 @@ def grid_of(table: pd.DataFrame, console: Console, *, with_errors: bool, with_se
         header_style="bold",
     )
     grid.add_column("", justify="right", no_wrap=True)
-    grid.add_column("model", overflow="fold", min_width=8)
+    grid.add_column("model", overflow="fold", min_width=NAME_WIDTH)
     grid.add_column("group", overflow="fold", min_width=5)
     for heading in (*benchmarks, "normalised", *(["merge s"] if with_seconds else [])):
         grid.add_column(Text(heading), justify="right", no_wrap=True)

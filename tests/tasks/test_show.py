@@ -40,6 +40,14 @@ def test_a_very_narrow_terminal_does_without_seconds(params: Params) -> None:
     assert [line.split()[:2] for line in narrow[2:5]] == [["1", "wudi"], ["1", "same"], ["3", "average"]]
 
 
+def test_the_narrowest_terminal_gets_names_and_means(params: Params) -> None:
+    table = current(params)
+    narrow = re.sub(r"\x1b\[[\d;]*m", "", printed(table, 34, terminal=True)).splitlines()
+    assert all(len(line) <= 34 for line in narrow)
+    assert narrow[0].split() == ["model", "group", "normalised"]
+    assert [line.split()[:2] for line in narrow[2:5]] == [["1", "wudi"], ["1", "same"], ["3", "average"]]
+
+
 def test_four_benchmarks_fit_100_columns(params: Params) -> None:
     """With names of the usual length."""
     board = gather_files(params)

@@ -298,7 +298,7 @@ def test_without_a_token_or_a_network(
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
     assert "no token for the Hub is here" in refused(merged)
-    assert "no token for the Hub is here" in refused(tmp_path / "none")  # before a file is looked at
+    assert "no such folder" in refused(tmp_path / "none")  # which no token would mend
     assert "no such folder" in refused(tmp_path / "none", "--dry")
     assert not hub.requests
 

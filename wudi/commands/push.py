@@ -44,11 +44,12 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Push, or show what would be pushed."""
-    from wudi.push import check_repository, hub_token, package, push
+    from wudi.push import check_merged, check_repository, hub_token, package, push
 
     check_repository(options.repository)
     if options.results is not None and options.scores is None:
         raise WudiError("--results: goes with --scores scores/NAME.json, whose name is the model's in the table")
+    check_merged(options.folder)
     if not options.dry:
         hub_token()  # asked for before gigabytes are hashed
     found = package(options.folder, track=bar)

@@ -7,8 +7,9 @@ from typing import Any
 
 from wudi.errors import WudiError
 from wudi.mergekit.notes import Notes
-from wudi.mergekit.reference import Reference
+from wudi.mergekit.reference import Reference, is_missing
 from wudi.settings import nearest
+from wudi.yaml_mistakes import mistake
 
 KEYS = [
     "merge_method",
@@ -67,7 +68,7 @@ def read_config(file: Path, notes: Notes) -> Config:
         notes.lose(str(key), f"mergekit reads no such key; {nearest(str(key), KEYS)}")
     method = values.get("merge_method")
     if not isinstance(method, str):
-        raise WudiError(no_method(values))
+        raise WudiError("merge_method: takes the name of one method" if method else no_method(values))
     if len(several := [key for key in BUILDS if values.get(key)]) > 1:
         raise WudiError(f"{' and '.join(several)}: stand side by side; takes one of them")
     base, given = values.get("base_model"), parameters("parameters", values)
@@ -78,6 +79,9 @@ def read_config(file: Path, notes: Notes) -> Config:
     else:
         inputs = [model_input(f"models[{number}]", entry, notes) for number, entry in enumerate(listed(values))]
     reference = None if base is None else Reference.parse("base_model", base)
+    named = {entry.place: entry.model for entry in inputs} | ({"base_model": reference} if reference else {})
+    for place in [place for place, model in named.items() if is_missing(model.model)]:
+        notes.tell(place, f"{named[place]} is no folder here; of a model of the Hub write the whole name, OWNER/NAME")
     return Config(method, reference, inputs, given, values)
 
 
@@ -97,13 +101,13 @@ def mapping(file: Path) -> dict[str, Any]:
         raise WudiError(f"cannot be read ({error.strerror}); takes a YAML file of mergekit's") from None
     except yaml.composer.ComposerError as error:
         if "expected a single document" not in str(error):
-            raise WudiError(f"not valid YAML: {' '.join(str(error).split())}") from None
+            raise WudiError(f"not valid YAML: {mistake(error)}") from None
         raise WudiError(
             "holds several documents, which mergekit-multi merges one after the other; put each into a file "
             "of its own, and name a merged model of one by its folder in the next"
         ) from None
     except (yaml.YAMLError, ValueError) as error:
-        raise WudiError(f"not valid YAML: {' '.join(str(error).split())}") from None
+        raise WudiError(f"not valid YAML: {mistake(error)}") from None
     if not isinstance(values, dict):
         raise WudiError(no_method({}))
     return values
@@ -133,6 +137,8 @@ def listed(values: Mapping[str, Any]) -> list[Any]:
             "merges all of a model in one way: write one config for each part, and merge each by itself"
         )
     models = values.get("models")
+    if models is None:
+        raise WudiError("has no models; takes a list of models, or one slice that takes whole models")
     if not isinstance(models, list) or not models:
         raise WudiError(f"models: got {models!r}; takes a list of models, or one slice that takes whole models")
     return models

@@ -71,8 +71,10 @@ def as_source(place: str, path: str) -> str:
     """A path as a source of `params.yaml`, in which a folder starts with `./`, `/` or `~`.
 
     Raises:
-        WudiError: It is a URL, or another source that mergekit does not have.
+        WudiError: It is a URL, or another source that mergekit does not have, or would break the line it is printed in.
     """
+    if not path.isprintable():
+        raise WudiError(f"{place}: got {path!r}; takes a name of characters that can be printed")
     if path.startswith((".", "/", "~")):
         return path
     if Path(path).is_dir():
@@ -82,6 +84,11 @@ def as_source(place: str, path: str) -> str:
             f"{place}: got {path!r}; takes a model of the Hub, OWNER/NAME or OWNER/NAME@REVISION, or a folder"
         )
     return path if HUB_ID.fullmatch(path) else f"./{path}"
+
+
+def is_missing(found: Source) -> bool:
+    """Whether a source is one name that is taken for a folder and is none: perhaps the Hub's, without an owner."""
+    return found.source.startswith("./") and found.source.count("/") == 1 and not Path(found.source).exists()
 
 
 def is_folder(found: Source) -> bool:
