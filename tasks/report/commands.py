@@ -9,16 +9,16 @@ from tasks.report.checkout import Checkout
 def everything(found: Checkout | None) -> str:
     """From nothing: the commit, what its remote has, and the rest computed."""
     if found is None:
-        lines = ["dvc repro                        # runs what is not up to date"]
-    else:
-        lines = [
+        return "make repro     # runs what is not up to date, and prints the table"
+    return "\n".join(
+        [
             f"git clone {shlex.quote(found.url) if found.url else 'REPOSITORY'} {shlex.quote(found.folder)}",
             f"cd {shlex.quote(found.folder)}",
             f"git checkout {found.commit}",
             *(["# then the changes in " + ", ".join(found.changed)] if found.changed else []),
-            "make pull                        # what DVC's remote has; computes the rest",
+            "make pull     # takes what DVC's remote has, computes the rest, and prints the table",
         ]
-    return "\n".join([*lines, "python -m tasks.leaderboard      # the table in a terminal"])
+    )
 
 
 def each_recipe(recipes: Sequence[str]) -> str:
