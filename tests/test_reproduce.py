@@ -156,6 +156,7 @@ def test_a_checkpoint_is_on_the_disk_once(tmp_path_factory: pytest.TempPathFacto
         assert not status.st_mode & 0o222, "it must not be written through"
 
 
+@pytest.mark.long
 def test_commands_typed_by_hand_write_nothing_into_the_cache(project: Path) -> None:
     before = cached(project)
     command(project, sys.executable, "-c", BY_HAND)
@@ -184,6 +185,7 @@ def test_a_folder_that_is_fetched_is_never_linked(tmp_path: Path, monkeypatch: p
         assert file.stat().st_mode & 0o200
 
 
+@pytest.mark.long
 def test_a_cache_on_another_disk(project: Path, tmp_path: Path) -> None:
     shared_memory = Path("/dev/shm")
     if not shared_memory.is_dir() or shared_memory.stat().st_dev == tmp_path.stat().st_dev:

@@ -25,6 +25,7 @@ def workplace(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_package_of_its_own(workplace: Path, tmp_path: Path) -> None:
     (workplace / "tests").symlink_to(ROOT / "tests")
     site = tmp_path / "site"

@@ -124,6 +124,7 @@ def test_mistakes_about_a_cluster_are_told_before_a_stage_starts(
     assert not (root / "dvc.lock").exists()
 
 
+@pytest.mark.long
 def test_a_lost_scheduler_ends_the_run_and_its_stages(repository: Repository, tmp_path: Path):
     root = repository(SLOW)
     with GpuCluster(tmp_path) as cluster:

@@ -54,6 +54,7 @@ def test_cancellation_in_prefect_ends_the_stages(repository: Repository, server:
     assert is_gone(child)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("server")
 def test_cancellation_of_a_flow_that_it_is_part_of_ends_the_stages(repository: Repository):
     root = repository(SLOW)

@@ -253,6 +253,7 @@ def hub(hub_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
 
 
+@pytest.mark.long
 @needs_sandbox
 def test_the_real_benchmarks(hub: Hub, project: Callable[..., Params]) -> None:
     """GSM8K, MATH, HumanEval and MBPP from the Hub's data, with the harness's own prompts: a small zoo model fails."""

@@ -38,6 +38,7 @@ def score(hub_server: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield scored
 
 
+@pytest.mark.long
 def test_some_answers(score: Score) -> None:
     for side, scored in score(40, "gsm8k", "minerva_math500", "humaneval", "mbpp").items():
         for name, entry in scored.items():

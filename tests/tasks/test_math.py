@@ -149,6 +149,7 @@ def test_the_harness_judges(minerva: Callable[..., Any]) -> None:
     assert judged(minerva, *map(FINAL, other)) == [wrong] * len(other)
 
 
+@pytest.mark.long
 def test_hostile_answers_are_wrong(minerva: Callable[..., Any]) -> None:
     hostile = (
         r"10^{10^{10^{10}}}",

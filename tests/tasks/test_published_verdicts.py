@@ -25,7 +25,9 @@ def problems(hub_server: Path, tmp_path_factory: pytest.TempPathFactory) -> list
 
 @sandboxed
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")  # of the data sets' programs
-@pytest.mark.parametrize("each", [pytest.param(66, id="some"), pytest.param(1, id="all", marks=pytest.mark.gold)])
+@pytest.mark.parametrize(
+    "each", [pytest.param(66, id="some", marks=pytest.mark.long), pytest.param(1, id="all", marks=pytest.mark.gold)]
+)
 @pytest.mark.parametrize("fault", ["gold", "empty", "syntax error", "looping", "raising", "off by one"])
 def test_verdicts_are_those_of_the_published_checker(problems: list[Problem], fault: str, each: int) -> None:
     programs = [(problem.candidates()[fault], problem.tests) for problem in problems[::each]]

@@ -177,6 +177,7 @@ def test_no_scheduler(trio: Trio, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert nothing_written(tmp_path / "out")
 
 
+@pytest.mark.long
 def test_a_cluster_that_loses_its_only_worker_and_gets_another_too_late(
     empty: DaskCluster, trio: Trio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

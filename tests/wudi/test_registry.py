@@ -65,6 +65,7 @@ def command(folder: Path, *arguments: str, module: str = "wudi", cwd: Path = ROO
     )
 
 
+@pytest.mark.long
 def test_another_package_s_method_is_listed_and_merges(trio: Trio, tmp_path: Path) -> None:
     package(tmp_path / "site", "median = {module}:METHOD")
     listed = command(tmp_path / "site", "methods")

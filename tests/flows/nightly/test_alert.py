@@ -175,6 +175,7 @@ def test_blocks_in_a_flow(receiver: Receiver) -> None:
     assert len(receiver.requests) == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("server")
 def test_blocks_that_do_not_send(nobody: str, receiver: Receiver) -> None:
     with Receiver(*[404] * 9) as refusing:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.sorting import FlowRunSort
@@ -63,6 +64,7 @@ def test_a_second_trigger_is_skipped_and_ctrl_c_ends_the_first(toy: ToyProject, 
     assert tags(toy) == ["night/2026-11-01"]
 
 
+@pytest.mark.long
 def test_a_night_that_is_cancelled_in_prefect_ends_its_stages(toy: ToyProject, server: str):
     toy.edit("scale: 0.5", "scale: 0.75")
     with halted(toy, "merge wudi", 2, server) as (process, stage), get_client(sync_client=True) as client:

@@ -125,6 +125,7 @@ def test_a_second_night_of_a_date_needs_something_new(toy: ToyProject):
     assert tags(toy) == ["night/2026-11-01", "night/2026-11-01.2"]
 
 
+@pytest.mark.long
 def test_a_folder_with_other_files_is_fetched_again(toy: ToyProject, tmp_path: Path):
     folder = tmp_path / "finetuned"
     folder.mkdir()
@@ -228,6 +229,7 @@ def test_a_persons_work_is_not_touched(toy: ToyProject):
     assert not (toy.root / "models").exists()
 
 
+@pytest.mark.long
 def test_a_night_that_ends_after_its_stages_is_whole_the_next_time(toy: ToyProject, monkeypatch: pytest.MonkeyPatch):
     before = shown(toy, "night/2026-11-01", "results/leaderboard.csv")
     toy.publish("gsm", 0.9, 0.2)
@@ -243,6 +245,7 @@ def test_a_night_that_ends_after_its_stages_is_whole_the_next_time(toy: ToyProje
     assert "0.9" in leaderboard
 
 
+@pytest.mark.long
 def test_a_night_that_cannot_be_compared_is_kept(toy: ToyProject, monkeypatch: pytest.MonkeyPatch):
     toy.publish("gsm", 0.9, 0.2)
     git = git_in(toy.workspace)
