@@ -5,7 +5,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,6 +24,10 @@ POLL = 1.0
 """Seconds after which workers are counted anew while nothing is finished."""
 RETRIES = 2
 """How often a task that failed by no mistake of the user's is tried again."""
+
+
+class ResultLostError(Exception):
+    """A task's result was lost with its worker before it could be fetched."""
 
 
 class Crew:
@@ -102,8 +106,9 @@ class Crew:
                 name, arguments = waiting.popleft()
                 running[self.submit(function, arguments)] = name
             for future in self.finished(running):
-                name = running.pop(future)
-                yield name, self.result(future, name)
+                with suppress(ResultLostError):  # which another worker does again, if there is one
+                    found = self.result(future, running[future])
+                    yield running.pop(future), found
 
     def submit(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> "Future[Any]":
         """Have a function called by some worker."""
@@ -127,11 +132,22 @@ class Crew:
             raise self.lost() from None
 
     def result(self, future: "Future[Any]", name: str) -> Any:
-        """What a task returned; what it raised is raised here."""
+        """What a task returned; what it raised is raised here.
+
+        Raises:
+            ResultLostError: The worker that has the result is gone, or the scheduler is.
+        """
+        from concurrent.futures import CancelledError
+
         from distributed import KilledWorker
+        from distributed.comm.core import CommClosedError
 
         try:
-            found = future.result()
+            found = future.result(timeout=CONNECT)  # or it would wait for workers that never come
+        except (TimeoutError, CancelledError, CommClosedError):
+            if future.status == "error":  # it is the task's own
+                raise
+            raise ResultLostError from None
         except KilledWorker as error:
             raise WudiError(
                 f"{name}: the workers that took it died, {error.allowed_failures + 1} of them, the last one "

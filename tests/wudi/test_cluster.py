@@ -193,17 +193,6 @@ def test_a_cluster_that_loses_its_only_worker_and_gets_another_too_late(
     assert finished_shards(tmp_path / "out")
 
 
-def test_a_shard_that_its_workers_die_of(trio: Trio, tmp_path: Path) -> None:
-    (tmp_path / "cluster").mkdir()
-    with DaskCluster(tmp_path / "cluster", DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as strict:
-        worker = strict.worker()
-        merging, came = started(run, *trio, tmp_path / "out", SLOW, scheduler=strict.address)
-        wait_until(lambda: strict.is_busy(worker))
-        os.kill(worker.pid, signal.SIGKILL)
-        merging.join()
-    assert "safetensors: the workers that took it died, 1 of them" in str(came[0])
-
-
 def test_a_scheduler_that_goes_away(empty: DaskCluster, trio: Trio, tmp_path: Path) -> None:
     empty.worker()
     merging, came = started(run, *trio, tmp_path / "out", SLOW, scheduler=empty.address)
