@@ -96,7 +96,7 @@ def use(folder: Path, url: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("s3", marks=pytest.mark.long)])
 def test_a_clone_with_the_remote_computes_nothing(
     kind: str, project: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.docs.blocks import blocks
 from tests.docs.playing import play
 from tests.small_experiment import PARAMS, copy_project
 
 
+@pytest.mark.long
 def test_the_page(tmp_path: Path) -> None:
     """The zoo's base is trained for one step, for its answers do not matter."""
     project = tmp_path / "wudi"

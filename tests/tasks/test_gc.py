@@ -66,6 +66,7 @@ def test_results_stay_and_merged_models_are_computed_again(project: Path) -> Non
     assert "computes again" in gc(project, "--dry"), "now it is the other one's"
 
 
+@pytest.mark.long
 def test_revisions_to_keep_whole(project: Path) -> None:
     before = cached(project)
     assert "computes again" not in gc(project, "--keep", FIRST)

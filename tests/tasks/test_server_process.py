@@ -69,8 +69,9 @@ def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 SERVED = [*SERVER, "--model", ".", "--port", str(free_port()), "--canned", "four", "--pids", "pids"]
 EVALUATING = """
-import sys, time
+import signal, sys, time
 from tasks.evaluation.backends.server_process import running
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as at a terminal, also where nohup runs the tests
 with running(sys.argv[1:], "model"):
     print("up", flush=True)
     time.sleep(600)

@@ -63,6 +63,7 @@ def test_nights_pin_what_moved_and_run_what_that_touches(toy: ToyProject, hub: H
     assert "recipe wudi scale 0.5" in str(latest["project-nightly-differences"].data)
 
 
+@pytest.mark.long
 def test_alerts_on_failure_on_a_fall_and_on_a_new_best(toy: ToyProject, monkeypatch: pytest.MonkeyPatch):
     with Receiver() as receiver:
         monkeypatch.setenv("TEAM", receiver.url)
@@ -260,6 +261,7 @@ def test_a_night_that_cannot_be_compared_is_kept(toy: ToyProject, monkeypatch: p
     assert "night/2026-11-03" in tags(toy)
 
 
+@pytest.mark.long
 def test_old_merged_models_are_freed_where_asked_for(toy: ToyProject):
     toy.edit("zoo: {", "nightly: {gc: true}\nzoo: {")
     old = files_of(toy, "merged/wudi")

@@ -94,7 +94,7 @@ def test_a_stopped_night_goes_on_and_a_missed_one_is_made(toy: Toy):
         wait_until(lambda: toy.names() == ["Completed"])
 
 
-def test_mistakes_are_told_at_once(toy: Toy, tmp_path: Path):
+def test_mistakes_are_told_at_once(tmp_path: Path):
     parser = ArgumentParser()
     add_options(parser)
     serve.add_arguments(parser)
@@ -110,6 +110,10 @@ def test_mistakes_are_told_at_once(toy: Toy, tmp_path: Path):
     folder.mkdir()
     with pytest.raises(WudiError, match=str(folder)):
         parameters(parser.parse_args(["--cron", "0 2 * * *", "--repository", str(folder)]))
+
+
+@pytest.mark.long
+def test_a_name_and_a_port_are_served_once(toy: Toy):
     with toy.serve("--cron", "0 2 * * *") as process:
         said(process, "serving")
         again, other = toy.serve("--cron", "0 2 * * *"), toy.serve("--cron", "0 2 * * *", "--name", "other")
