@@ -113,6 +113,7 @@ def test_a_clone_with_the_remote_computes_nothing(
         assert not (folder / "timings").exists(), "whatever measures or merges leaves its seconds there"
 
 
+@pytest.mark.long
 def test_what_the_remote_has_not_is_computed_to_the_same_bytes(project: Path, tmp_path: Path) -> None:
     push(project, str(tmp_path / "store"))
     stages = yaml.safe_load(command(project, "git", "show", f"{FIRST}:dvc.lock"))["stages"]

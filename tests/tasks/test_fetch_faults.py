@@ -105,6 +105,7 @@ def interrupted(folder: Path, hub: HubServer, number: int, seconds: float) -> su
     return process
 
 
+@pytest.mark.long
 def test_killed_again_and_again(hub: HubServer, tmp_path: Path) -> None:
     source = write_model(tmp_path / "large", random_tensors(1, 2.0), shards=6)
     chance = random.Random(0)

@@ -117,6 +117,7 @@ def test_what_nothing_names_any_more_goes(project: Path) -> None:
     assert sorted(file.stem for file in answers.glob("*.db")) == ["base", "gsm8k", "half"]
 
 
+@pytest.mark.long
 def test_nothing_is_deleted_when_a_revision_cannot_be_read(project: Path) -> None:
     before = cached(project)
     command(project, "git", "switch", "--quiet", "--create", "broken")

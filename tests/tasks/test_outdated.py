@@ -98,6 +98,7 @@ def broken_merge(name: str) -> Iterator[None]:
     away.rename(made)
 
 
+@pytest.mark.long
 def test_scores_of_the_recipe_as_it_was_are_not_its_scores(project: Path) -> None:
     """The merge failed, so its evaluation never ran, and the old scores lie there; later all is whole again."""
     before = paths.METRICS.read_bytes()

@@ -100,6 +100,7 @@ def test_a_mistake_in_params_is_told_before_anything_runs(toy: ToyProject, monke
     assert started(toy) == []
 
 
+@pytest.mark.long
 def test_a_remote_that_is_down_gets_its_nights_later(toy: ToyProject):
     toy.publish("gsm", 0.9, 0.2)
     away = toy.store.rename(toy.store.with_name("away"))
@@ -158,6 +159,7 @@ def test_what_a_failed_night_found_in_a_folder_is_not_believed_later(
     assert json.loads((toy.workspace / "models" / "experts" / "gsm" / "skills.json").read_text())["gsm8k"] == 0.95
 
 
+@pytest.mark.long
 def test_a_night_that_ends_before_it_is_told_is_told_by_the_next(toy: ToyProject, monkeypatch: pytest.MonkeyPatch):
     with Receiver() as receiver:
         monkeypatch.setenv("TEAM", receiver.url)
@@ -210,6 +212,7 @@ def test_everything_that_fails_is_told_to_somebody(toy: ToyProject, monkeypatch:
     assert "SECRET" not in str(failed.message)
 
 
+@pytest.mark.long
 def test_another_machine_takes_over_without_computing_anew(toy: ToyProject):
     shutil.rmtree(toy.workspace)
     toy.edit("scale: 0.5", "scale: 0.75")
