@@ -18,7 +18,7 @@ from tasks.zoo import ZooSettings
 from wudi import Recipe
 from wudi.alignment import Policy
 from wudi.settings import SettingError, nearest
-from wudi.yaml_mistakes import mistake
+from wudi.strict_yaml import UniqueKeys, mistake
 
 Checked = TypeVar("Checked", bound=BaseModel)
 MAY_BE_SECRET = re.compile(r"nightly\.alerts(\.\d+)?(\.webhook|\.block)?")
@@ -165,21 +165,6 @@ class Params(Strict):
             **dict.fromkeys(self.experts, "expert"),
             **dict.fromkeys(self.recipes, "recipe"),
         }
-
-
-class UniqueKeys(yaml.SafeLoader):
-    """YAML in which no key stands twice in one place: of two recipes of one name the first would vanish."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping, unless a key stands in it twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} stands here twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def load_params(path: Path = paths.PARAMS) -> Params:

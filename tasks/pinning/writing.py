@@ -11,11 +11,12 @@ from typing import Any
 
 import yaml
 
-from tasks.params import UniqueKeys, load_params
+from tasks.params import load_params
 from tasks.pinning.models import models_of, place
 from tasks.pinning.pins import Pin
 from tasks.stage import known
 from wudi.errors import WudiError
+from wudi.strict_yaml import UniqueKeys
 
 KEY = "revision"
 ROUNDS = 3

@@ -61,6 +61,9 @@ def test_a_key_that_stands_twice_is_a_mistake(tmp_path: Path) -> None:
     file.write_text((ROOT / "params.yaml").read_text() + "zoo:\n  seed: 1\n")
     with pytest.raises(ParamsError, match=r"params\.yaml: not valid YAML: .*zoo.*twice.*line"):
         load_params(file)
+    file.write_text("? [zoo]\n: {seed: 1}\n")
+    with pytest.raises(ParamsError, match=r"params\.yaml: not valid YAML: found unhashable key"):
+        load_params(file)
 
 
 @pytest.mark.parametrize(

@@ -373,6 +373,8 @@ def test_a_linear_merge_is_the_same_from_wherever_it_is_seen(
     ("values", "says"),
     [
         ("[1, 2", "not valid YAML"),
+        ("merge_method: ties\nmerge_method: dare_ties", "the key merge_method stands here twice, at line 2"),
+        ("[a]: b", "not valid YAML"),
         ("- 1", "has no merge_method; takes a config of mergekit's"),
         ("a: 1\n---\nb: 2", "holds several documents, which mergekit-multi merges one after the other"),
         ({"base_model": "a/b", "experts": [], "gate_mode": "hidden"}, "is for mergekit-moe"),

@@ -9,7 +9,6 @@ from wudi.errors import WudiError
 from wudi.mergekit.notes import Notes
 from wudi.mergekit.reference import Reference, is_missing
 from wudi.settings import nearest
-from wudi.yaml_mistakes import mistake
 
 KEYS = [
     "merge_method",
@@ -93,8 +92,10 @@ def mapping(file: Path) -> dict[str, Any]:
     """
     import yaml
 
+    from wudi.strict_yaml import UniqueKeys, mistake
+
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
     except FileNotFoundError:
         raise WudiError("not found; takes a YAML file of mergekit's") from None
     except OSError as error:
