@@ -21,6 +21,9 @@ class Cost:
 
     front: list[str]
     """Best first; empty where no merge was timed."""
+    known: int
+    """How many recipes have a mean and were timed: nothing is said of the others."""
+    recipes: int
     benchmarks: list[str]
     """Those whose seconds are known one by one."""
     rows: list[dict[str, Any]]
@@ -47,7 +50,9 @@ def cost(board: Leaderboard) -> Cost | None:
         }
         for name, kind in zip(board.summary.index.astype(str), board.summary["kind"], strict=True)
     ]
-    return Cost([name for name, others in dearer.items() if others == []], benchmarks, rows)
+    front = [name for name, others in dearer.items() if others == []]
+    told = [name for name, others in dearer.items() if others is not None]
+    return Cost(front, len(told), len(dearer), benchmarks, rows)
 
 
 def outdone_by(name: str, known: Mapping[str, tuple[float, float]]) -> list[str] | None:

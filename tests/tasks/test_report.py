@@ -128,6 +128,16 @@ def test_what_was_not_timed_is_a_dash(params: Params) -> None:
     assert cost(gather_files(params)) is None
 
 
+def test_what_is_said_of_cost_is_said_of_the_recipes_that_have_one(params: Params) -> None:
+    """One of which no seconds are known may merge faster than any; beside one alone there is nothing to say."""
+    write(paths.timing("merge", "same"), json.dumps({"seconds": 0.5}))
+    assert "No recipe scores higher than <b>same</b>, and none merges faster." in written(params)
+    for untimed, words in (("average", ["None of the 2 recipes that have a mean and seconds"]), ("wudi", [])):
+        paths.timing("merge", untimed).unlink()
+        paths.LEADERBOARD.unlink()
+        assert re.findall(r"No.*(?= scores higher than)", written(params)) == words
+
+
 def test_sources_have_their_commits_and_recipes_their_settings(params: Params) -> None:
     """The commit is what the merges read; settings of one's own stand before the defaults."""
     sources = {"base": "zoo:base@0123abc", "experts/gsm": "zoo:gsm8k@4567def", "experts/maths": "./an@other"}
