@@ -74,6 +74,19 @@ def test_it_fits_a_phone_and_asks_for_nothing(
             assert page.title() == page.locator("h1").inner_text()
 
 
+@pytest.mark.parametrize("width", [360, 660, 768, 1024, 1280])
+def test_the_way_around_hides_no_heading(browser: Browser, report: Path, width: int) -> None:
+    """It stays at the top of wide windows, on two lines in some of them; a section's heading is seen below it."""
+    with opened(browser, report, viewport={"width": width, "height": 600}) as page:
+        for link in page.locator("nav a").all():
+            link.click()
+            heading = page.locator(f"{link.get_attribute('href')} > h2").bounding_box()
+            way_around = page.locator("nav").bounding_box()
+            assert heading is not None
+            assert way_around is not None
+            assert heading["y"] >= max(0, way_around["y"] + way_around["height"])
+
+
 def test_forty_recipes_stay_small(forty: Path) -> None:
     assert forty.stat().st_size < 6 * MEGABYTE
 
