@@ -113,6 +113,26 @@ def test_each_pair_and_each_shown_question_has_an_address(report: Path, browser:
         assert page.locator("#samples-pairs h3").inner_text() == "wudi and average"
 
 
+def test_a_keyboard_goes_on_from_where_a_link_leads(report: Path, browser: Browser) -> None:
+    """From the heading of the two models, and from the title of a question, in sight below the way around."""
+    focused = "text => document.activeElement.textContent.startsWith(text)"
+    with opened(browser, report) as page:
+        page.get_by_text("Every two models", exact=True).click()
+        page.locator("#samples-alone a[href='#samples.wudi.average']").press("Enter")
+        page.wait_for_function(focused, arg="wudi and average")
+        page.keyboard.press("Tab")
+        page.wait_for_function(focused, arg="question ")
+        page.get_by_text("All by number").first.click()
+        link = page.locator(".numbers a").first
+        number = link.inner_text()
+        link.press("Enter")
+        page.wait_for_function(focused, arg=f"question {number}: wudi alone")
+        title, way_around = page.locator(":focus").bounding_box(), page.locator("nav").bounding_box()
+        assert title is not None
+        assert way_around is not None
+        assert title["y"] >= way_around["y"] + way_around["height"]
+
+
 def test_without_scripts_the_first_recipe_is_shown_against_those_that_follow(report: Path, browser: Browser) -> None:
     with opened(browser, report, java_script_enabled=False) as page:
         titles = page.locator("#samples-pairs h3").all_inner_texts()

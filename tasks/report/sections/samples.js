@@ -107,7 +107,10 @@
     const target = get(["samples", ...names].join(".")) ?? pair;
     const folded = target.closest("details");
     if (folded) folded.open = true;
-    target.scrollIntoView();
+    (folded ?? target).scrollIntoView();
+    const title = folded?.querySelector("summary") ?? target.querySelector("h3");
+    if (!folded) title.tabIndex = -1; // a reader goes on from what the link led to, and not from the link
+    title.focus({ preventScroll: true });
   };
 
   // The other box gives way where both would name the same model.
