@@ -142,6 +142,21 @@ def test_without_scripts_the_first_recipe_is_shown_against_those_that_follow(rep
         assert command in page.locator("#samples .command").all_inner_texts()
 
 
+def test_the_script_builds_what_is_there_without_it(report: Path, browser: Browser) -> None:
+    """Of a long question its start, which ends where letters do, and says that there is more."""
+    found = []
+    for script in (True, False):
+        with opened(browser, report, java_script_enabled=script) as page:
+            if script:
+                page.get_by_label("and", exact=True).select_option("average")
+            pair = page.locator("article.pair", has=page.get_by_role("heading", name="wudi and average"))
+            found.append([text.split() for text in pair.locator("summary, dd, p").all_text_contents()])
+            starts = pair.locator("summary small").all_text_contents()
+            assert any(start.endswith("…") for start in starts)
+            assert max(map(len, starts)) == 100
+    assert found[0] == found[1]
+
+
 def test_the_same_answers_give_the_same_section(params: Params) -> None:
     board = gather_files(params)
     assert samples(board, params) == samples(board, params)

@@ -29,6 +29,11 @@
     return { model, places, shown: benchmark.questions.filter(kept).slice(0, data.each) };
   };
 
+  const start = (text) => {
+    const letters = [...text];
+    return letters.length > 100 ? `${letters.slice(0, 99).join("")}…` : text;
+  };
+
   const texts = (parts) =>
     element("dl", {}, ...parts.flatMap(([label, text]) => [
       element("dt", {}, label), element("dd", {}, element("pre", {}, text)),
@@ -43,11 +48,10 @@
 
   const sample = (id, benchmark, question, side, models) => {
     const title = `question ${benchmark.numbers[question.place]}: ${data.models[side.model]} alone `;
-    const start = element("small", {}, question.asked.slice(0, 100));
     const asked = texts([["asked", question.asked], ["expected", question.expected]]);
     const answers = element("div", { class: "answers" }, ...models.map((model) => answer(question, model)));
     return element("details", { class: "sample" },
-      element("summary", {}, title, start), element("div", { id }, asked, answers));
+      element("summary", {}, title, element("small", {}, start(question.asked))), element("div", { id }, asked, answers));
   };
 
   const numbers = (benchmark, side, idOf) => {
