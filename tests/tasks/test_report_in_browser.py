@@ -191,6 +191,21 @@ def test_without_scripts_all_is_there(browser: Browser, report: Path) -> None:
         assert f"revision: {COMMIT}" in page.locator("pre[aria-label='params.yaml']").inner_text()
 
 
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_a_heading_as_long_as_usual_names_is_one_line(browser: Browser, report: Path, media: str) -> None:
+    """As those of recipes are beside the versions before; longer ones may break."""
+    lines = """(heading) => {
+        heading.textContent = "task_arithmetic";
+        const letters = document.createRange();
+        letters.selectNodeContents(heading);
+        return new Set([...letters.getClientRects()].map((box) => box.top)).size;
+    }"""
+    with opened(browser, report) as page:
+        page.emulate_media(media=media)
+        for heading in ("#board th[data-first] button", "#tasks th:not(.text, .name)"):
+            assert page.locator(heading).nth(2).evaluate(lines) == 1
+
+
 def test_what_a_model_wrote_is_text(browser: Browser, report: Path) -> None:
     """It is escaped; and were it not, the page lets no script run but its own."""
     with opened(browser, report) as page:
