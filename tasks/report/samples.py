@@ -33,8 +33,9 @@ class Samples:
     """Those that are shown at first."""
     models: dict[str, str]
     """All whose answers are at hand, each with its label, in the order of the leaderboard."""
-    alone: list[list[int]]
-    """Models × models: how many questions the model of the row has right, and that of the column does not."""
+    alone: list[list[int | None]]
+    """Models × models: how many questions the model of the row has right, and that of the column does not; None where
+    they have answered no benchmark both."""
     missing: list[str]
     """What is not at hand: models, each with benchmarks."""
     data: Mapping[str, Any]
@@ -72,14 +73,19 @@ def read(name: str, models: Sequence[str], recipes: set[str], first: str, each: 
     return benchmark_of(answered, choose(answered, weights_of(list(answered.replies), recipes, first), each, budget))
 
 
-def alone(models: Sequence[str], benchmarks: Sequence[Benchmark]) -> list[list[int]]:
+def alone(models: Sequence[str], benchmarks: Sequence[Benchmark]) -> list[list[int | None]]:
     """Models × models: on how many questions the first alone is right, over the benchmarks that both have answered."""
     counts = np.zeros((len(models), len(models)), dtype=np.int64)
+    compared = np.zeros((len(models), len(models)), dtype=bool)
     for benchmark in benchmarks:
         rows = [models.index(name) for name in benchmark.models]
         right = benchmark.right.astype(np.int64)
         counts[np.ix_(rows, rows)] += right @ (1 - right).T
-    return counts.tolist()
+        compared[np.ix_(rows, rows)] = True
+    return [
+        [count if known else None for count, known in zip(*row, strict=True)]
+        for row in zip(counts.tolist(), compared.tolist(), strict=True)
+    ]
 
 
 def missing(models: Sequence[str], names: Sequence[str], benchmarks: Sequence[Benchmark]) -> list[str]:

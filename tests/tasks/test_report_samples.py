@@ -133,6 +133,35 @@ def test_a_keyboard_goes_on_from_where_a_link_leads(report: Path, browser: Brows
         assert title["y"] >= way_around["y"] + way_around["height"]
 
 
+def test_two_models_without_a_benchmark_in_common_are_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Browser
+) -> None:
+    """As where the answers of some were pulled: none alone right would be a finding."""
+    monkeypatch.chdir(tmp_path)
+    params = make_project(tmp_path)
+    board = gather_files(params)
+    for name in ("wudi/gsm8k", "average/math"):
+        (paths.SAMPLES / f"{name}.jsonl.gz").unlink()
+    report = tmp_path / write_results(board, params)
+    words = "There is no benchmark whose answers of both are at hand."
+    with opened(browser, report) as page:
+        page.get_by_label("and", exact=True).select_option("average")
+        assert page.locator("#samples-pairs p").all_inner_texts() == [words]
+        assert page.locator("#samples-status").inner_text() == ""
+        page.get_by_text("Every two models", exact=True).click()
+        names = [text.split()[1] for text in page.locator("#samples-alone tbody th").all_inner_texts()]
+        row = page.locator("#samples-alone tbody tr").nth(names.index("wudi")).locator("td")
+        assert row.nth(names.index("average")).inner_text() == "–"
+        assert row.nth(names.index("average")).locator("a").count() == 0
+        assert row.nth(names.index("base")).locator("a").count() == 1
+    with opened(browser, report, java_script_enabled=False) as page:
+        assert (
+            page.locator("article.pair", has=page.get_by_role("heading", name="wudi and average"))
+            .get_by_text(words)
+            .is_visible()
+        )
+
+
 def test_without_scripts_the_first_recipe_is_shown_against_those_that_follow(report: Path, browser: Browser) -> None:
     with opened(browser, report, java_script_enabled=False) as page:
         titles = page.locator("#samples-pairs h3").all_inner_texts()

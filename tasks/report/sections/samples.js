@@ -91,13 +91,16 @@
     const id = `samples.${names.join(".")}`;
     const both = data.benchmarks.filter((benchmark) => models.every((model) => model in benchmark.right));
     const blocks = both.flatMap((benchmark) => comparison(benchmark, models, id));
-    const pair = element("article", { class: "pair", id }, element("h3", {}, names.join(" and ")), ...blocks);
+    const none = element("p", { class: "note" }, "There is no benchmark whose answers of both are at hand.");
+    const shown = blocks.length ? blocks : [none];
+    const pair = element("article", { class: "pair", id }, element("h3", {}, names.join(" and ")), ...shown);
     pair.querySelector(".sample")?.setAttribute("open", "");
     get("samples-pairs").replaceChildren(pair);
     [first.value, second.value] = names;
     const counts = [models, [...models].reverse()].map(([model, other]) =>
       both.reduce((sum, benchmark) => sum + aloneRight(benchmark, model, other).length, 0));
-    get("samples-status").textContent = `${names[0]} alone: ${counts[0]}; ${names[1]} alone: ${counts[1]}`;
+    const status = `${names[0]} alone: ${counts[0]}; ${names[1]} alone: ${counts[1]}`;
+    get("samples-status").textContent = both.length ? status : "";
     return pair;
   };
 
@@ -127,7 +130,7 @@
   };
 
   const link = (cell, row, column) => {
-    if (!cell.textContent) return;
+    if (!/\d/.test(cell.textContent)) return; // the model itself, or one with which it shares no benchmark
     const href = `#samples.${data.models[row]}.${data.models[column]}`;
     cell.replaceChildren(element("a", { href }, cell.textContent));
   };
