@@ -34,9 +34,9 @@ pull: system setup ## bring back this commit's checkpoints and results from DVC'
 gc: setup ## free what can be computed again and what nothing names: old merged models, task vectors
 	python -m tasks.gc
 
-# One thread each, or workers would wait for one another; three on two cores, as many tests wait for servers.
+# One thread each, or workers would wait for one another; four on two cores, as many tests wait for servers.
 test: system setup ## run the tests
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses 3 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 4 --dist loadfile
 
 gold: system setup ## score every published answer of the real benchmarks, which takes many minutes
 	python -m pytest -m gold

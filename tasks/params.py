@@ -18,7 +18,7 @@ from tasks.zoo import ZooSettings
 from wudi import Recipe
 from wudi.alignment import Policy
 from wudi.settings import SettingError, nearest
-from wudi.strict_yaml import UniqueKeys, mistake
+from wudi.strict_yaml import mistake, parse
 
 Checked = TypeVar("Checked", bound=BaseModel)
 MAY_BE_SECRET = re.compile(r"nightly\.alerts(\.\d+)?(\.webhook|\.block)?")
@@ -196,7 +196,7 @@ def read_values(path: Path) -> dict[str, Any]:
         ParamsError: The file is missing, or is no YAML of sections.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
+        values = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path}: not found; run this in the project's root folder") from None
     except (yaml.YAMLError, ValueError) as error:

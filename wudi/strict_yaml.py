@@ -2,22 +2,26 @@
 
 from typing import Any
 
-import yaml
 
+def parse(text: str) -> Any:
+    """What YAML says, if no key stands twice in one place: of two recipes of one name the first would vanish.
 
-class UniqueKeys(yaml.SafeLoader):
-    """YAML in which no key stands twice in one place: of two recipes of one name the first would vanish."""
+    Raises:
+        yaml.YAMLError: It is no YAML, or a key stands twice.
+    """
+    import yaml
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping, unless a key stands in it twice."""
-        seen: set[str] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} stands here twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+    class UniqueKeys(yaml.SafeLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            seen: set[str] = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in seen:
+                    problem = f"the key {key.value} stands here twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, UniqueKeys)
 
 
 def mistake(error: Exception) -> str:

@@ -16,7 +16,7 @@ from tasks.pinning.models import models_of, place
 from tasks.pinning.pins import Pin
 from tasks.stage import known
 from wudi.errors import WudiError
-from wudi.strict_yaml import UniqueKeys
+from wudi.strict_yaml import parse
 
 KEY = "revision"
 ROUNDS = 3
@@ -51,15 +51,15 @@ def write_pins(path: Path, pins: Sequence[Pin]) -> bool:
 
 def with_revisions(text: str, wanted: Revisions) -> str | None:
     """The text with other revisions; None if it then says something else besides."""
-    before = yaml.load(text, UniqueKeys)
+    before = parse(text)
     edited = text
     # Where models share an anchor, setting one sets the others: those are set back in the next round.
     try:
         for _ in range(ROUNDS):
-            values = yaml.load(edited, UniqueKeys)
+            values = parse(edited)
             for name in (name for name in wanted if section(values, name)[KEY] != wanted[name]):
                 edited = with_revision(edited, name, wanted[name])
-        return edited if yaml.load(edited, UniqueKeys) == replaced(before, wanted) else None
+        return edited if parse(edited) == replaced(before, wanted) else None
     except yaml.YAMLError:
         return None
 

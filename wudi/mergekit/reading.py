@@ -9,6 +9,7 @@ from wudi.errors import WudiError
 from wudi.mergekit.notes import Notes
 from wudi.mergekit.reference import Reference, is_missing
 from wudi.settings import nearest
+from wudi.strict_yaml import mistake, parse
 
 KEYS = [
     "merge_method",
@@ -92,10 +93,8 @@ def mapping(file: Path) -> dict[str, Any]:
     """
     import yaml
 
-    from wudi.strict_yaml import UniqueKeys, mistake
-
     try:
-        values = yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
+        values = parse(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WudiError("not found; takes a YAML file of mergekit's") from None
     except OSError as error:
