@@ -43,6 +43,7 @@ def shared(project: Path, store: Path) -> dict[str, bytes]:
     return cached(store)
 
 
+@pytest.mark.long
 def test_results_stay_and_merged_models_are_computed_again(project: Path) -> None:
     before = cached(project)
     weights = (project / "merged/half/model.safetensors").read_bytes()

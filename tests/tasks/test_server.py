@@ -59,6 +59,7 @@ def questions(name: str) -> list[Instance]:
     return list(task.instances)
 
 
+@pytest.mark.long
 def test_answers_and_likelihoods_are_those_of_transformers(zoo_model: Path, tmp_path: Path) -> None:
     asked = questions("zoo_gsm8k") + questions("zoo_humaneval")
     asked.append(ask("A question that is far too long. " * 400))

@@ -50,6 +50,7 @@ def test_a_killed_night_goes_on_at_its_stage(toy: ToyProject, server: str):
     assert tags(toy) == ["night/2026-11-01", "night/2026-11-02"]
 
 
+@pytest.mark.long
 def test_a_second_trigger_is_skipped_and_ctrl_c_ends_the_first(toy: ToyProject, server: str):
     toy.edit("scale: 0.5", "scale: 0.75")
     with halted(toy, "merge wudi", 2, server) as (process, stage):

@@ -18,6 +18,7 @@ def toy(tmp_path: Path) -> Toy:
     return Toy(tmp_path)
 
 
+@pytest.mark.long
 def test_nights_come_by_themselves_and_one_at_a_time(toy: Toy):
     toy.hold.touch()
     with toy.serve("--interval", "20") as process:
