@@ -5,7 +5,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -106,9 +106,11 @@ class Crew:
                 name, arguments = waiting.popleft()
                 running[self.submit(function, arguments)] = name
             for future in self.finished(running):
-                with suppress(ResultLostError):  # which another worker does again, if there is one
+                try:
                     found = self.result(future, running[future])
-                    yield running.pop(future), found
+                except ResultLostError:  # another worker does it again, if there is one
+                    continue
+                yield running.pop(future), found
 
     def submit(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> "Future[Any]":
         """Have a function called by some worker."""
